@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * Process: what both programs do around their parts: signals, limits, the loop's end.
+ */
+
+#include "common/metrics.h"
+#include "common/redis.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct process {
+	uv_loop_t *loop;
+	uv_signal_t terminate;
+	uv_signal_t interrupt;
+	void (*on_stop)(void *user);
+	void *user;
+	bool stopping;
+	bool was_up; /* Redis has taken us once */
+	int status;  /* of the exit */
+};
+
+/**
+ * Watches SIGTERM and SIGINT, ignores SIGPIPE, raises the limit of open files.
+ *
+ * @on_stop  runs at the first signal; the second one ends the process at once
+ */
+void process_init(struct process *process, uv_loop_t *loop, void (*on_stop)(void *user),
+	void *user);
+void process_fini(struct process *process);
+
+/** Redis refuses us for what only a person can mend: ends the process if it never took us. */
+void process_refused(struct process *process, const char *reason);
+
+void process_start_metrics(struct metrics *metrics);
+void process_redis_metrics(const struct redis *redis, struct metrics *metrics);
+
+/** Lets handles that are closing finish, then closes @loop. */
+void process_close_loop(uv_loop_t *loop);
