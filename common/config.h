@@ -1,0 +1,58 @@
+#pragma once
+
+/*
+ * Configuration: command line over environment over file over default.
+ *
+ * One call reads everything and says exactly what is wrong: file, path and value. The
+ * result is plain data that the rest of the program only reads.
+ */
+
+#include "common/catalog.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_program { CONFIG_GATEWAY, CONFIG_POLLER };
+
+struct config_gateway_limits {
+	uint32_t clients;		/* connections of this process; default 18000 */
+	uint32_t subscriptions;		/* per connection; default 128 */
+	uint32_t message_max_bytes;	/* from a client; default 64 KiB */
+	uint32_t messages_per_s;	/* per connection, bursts of as many; default 50 */
+};
+
+struct config {
+	enum config_program program;
+	char *redis; /* redis://[user:password@]host:port/db or unix:/path */
+	char *prefix; /* of every key; default "uricast" */
+	uint32_t lease_ms; /* default 3000 */
+	char *metrics_listen; /* HOST:PORT or NULL */
+	int log_level;	      /* enum log_level */
+
+	/* gateway only */
+	char *listen;	  /* HOST:PORT; default 127.0.0.1:7070 */
+	char *token_file; /* or NULL */
+	char **origins;
+	size_t origin_count;
+	struct config_gateway_limits limits;
+
+	struct catalog *catalog; /* owned */
+	char *file;	  /* what --config named, or NULL */
+};
+
+enum config_outcome {
+	CONFIG_OK = 0,
+	CONFIG_EXIT_OK = 1,   /* --help, --version, --check-config: printed, leave with 0 */
+	CONFIG_EXIT_WRONG = 2 /* a mistake, already said on stderr; leave with 2 */
+};
+
+/**
+ * Reads options, environment and file.
+ *
+ * @config  filled on CONFIG_OK only, released by config_fini()
+ */
+enum config_outcome config_read(
+	struct config *config, enum config_program program, int argc, char **argv);
+
+void config_fini(struct config *config);
