@@ -1,0 +1,154 @@
+#include "common/change.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const state_names[] = {
+	[RESOURCE_UNKNOWN] = "unknown",
+	[RESOURCE_FRESH] = "fresh",
+	[RESOURCE_STALE] = "stale",
+	[RESOURCE_ERROR] = "error",
+	[RESOURCE_GONE] = "gone",
+};
+
+const char *resource_state_name(enum resource_state state)
+{
+	return state_names[state];
+}
+
+static bool equals(struct bytes bytes, const char *text)
+{
+	return bytes.length == strlen(text) && memcmp(bytes.start, text, bytes.length) == 0;
+}
+
+enum resource_state resource_state_parse(const char *text, size_t length)
+{
+	struct bytes word = {text, length};
+
+	for (int state = RESOURCE_FRESH; state <= RESOURCE_GONE; state++) {
+		if (equals(word, state_names[state]))
+			return state;
+	}
+	return RESOURCE_UNKNOWN;
+}
+
+bool change_number(const char *text, size_t length, uint64_t *number)
+{
+	uint64_t value = 0;
+
+	if (length == 0 || length > 19 || (length > 1 && text[0] == '0'))
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	if (value > INT64_MAX)
+		return false;
+	*number = value;
+	return true;
+}
+
+enum field {
+	FIELD_REVISION,
+	FIELD_PREVIOUS_REVISION,
+	FIELD_VERSION,
+	FIELD_PREVIOUS_VERSION,
+	FIELD_STATE,
+	FIELD_TYPE,
+	FIELD_CHECKED_AT,
+	FIELD_INTERVAL,
+	FIELD_CONTENT,
+	FIELD_PATCH,
+	FIELD_ERROR,
+	FIELD_COUNT
+};
+
+/* Cuts the header line into fields. Returns where the line's newline is, or NULL. */
+static const char *cut_header(
+	struct bytes fields[FIELD_COUNT], const char *message, size_t length)
+{
+	const char *end = memchr(message, '\n', length < 256 ? length : 256);
+	const char *at = message;
+
+	if (end == NULL)
+		return NULL;
+	for (int i = 0; i < FIELD_COUNT; i++) {
+		const char *stop = memchr(at, ' ', (size_t)(end - at));
+
+		if ((stop == NULL) != (i == FIELD_COUNT - 1))
+			return NULL;
+		if (stop == NULL)
+			stop = end;
+		fields[i] = (struct bytes){at, (size_t)(stop - at)};
+		at = stop + 1;
+	}
+	return end;
+}
+
+static bool field_number(const struct bytes *field, uint64_t *number)
+{
+	return change_number(field->start, field->length, number);
+}
+
+/* Takes @size bytes off the front of @rest. */
+static bool take(struct bytes *part, struct bytes *rest, uint64_t size)
+{
+	if (size > rest->length)
+		return false;
+	*part = (struct bytes){rest->start, size};
+	rest->start += size;
+	rest->length -= size;
+	return true;
+}
+
+static bool parse_numbers(struct change *change, const struct bytes fields[FIELD_COUNT])
+{
+	uint64_t checked_at, interval;
+
+	if (!field_number(&fields[FIELD_REVISION], &change->revision) ||
+		!field_number(&fields[FIELD_PREVIOUS_REVISION], &change->previous_revision) ||
+		!field_number(&fields[FIELD_VERSION], &change->version) ||
+		!field_number(&fields[FIELD_PREVIOUS_VERSION], &change->previous_version) ||
+		!field_number(&fields[FIELD_CHECKED_AT], &checked_at) ||
+		!field_number(&fields[FIELD_INTERVAL], &interval) || interval > UINT32_MAX)
+		return false;
+	change->checked_at_ms = (int64_t)checked_at;
+	change->interval_ms = (uint32_t)interval;
+	return true;
+}
+
+static bool parse_bodies(
+	struct change *change, const struct bytes fields[FIELD_COUNT], struct bytes rest)
+{
+	uint64_t content, patch, error;
+
+	if (!equals(fields[FIELD_CONTENT], "-")) {
+		if (!field_number(&fields[FIELD_CONTENT], &content) ||
+			!take(&change->content, &rest, content))
+			return false;
+	}
+	return field_number(&fields[FIELD_PATCH], &patch) &&
+	       take(&change->patch, &rest, patch) &&
+	       field_number(&fields[FIELD_ERROR], &error) &&
+	       take(&change->error, &rest, error) && rest.length == 0;
+}
+
+int change_parse(struct change *change, const char *message, size_t length)
+{
+	struct bytes fields[FIELD_COUNT];
+	const char *end = cut_header(fields, message, length);
+
+	*change = (struct change){0};
+	if (end == NULL || !parse_numbers(change, fields))
+		return -EBADMSG;
+	change->state = resource_state_parse(
+		fields[FIELD_STATE].start, fields[FIELD_STATE].length);
+	change->is_text = equals(fields[FIELD_TYPE], "text");
+	if (change->state == RESOURCE_UNKNOWN ||
+		(!change->is_text && !equals(fields[FIELD_TYPE], "json")))
+		return -EBADMSG;
+
+	struct bytes rest = {end + 1, length - (size_t)(end + 1 - message)};
+	return parse_bodies(change, fields, rest) ? 0 : -EBADMSG;
+}

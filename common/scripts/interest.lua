@@ -1,0 +1,65 @@
+#!lua flags=allow-oom
+-- interest: register a gateway's interest and read what is stored, in one step. Doing it
+-- again does no harm: it is also how a gateway re-reads.
+-- ARGV[1] session of the gateway, then per resource: address, subscribers, fastest interval
+-- asked for (ms, 0: the default), revision held (0: none)
+-- Returns {'lost'}, or {'ok', entry, …}: {revision, version, state, type, checked_at,
+-- interval_ms, error, owner, content}. OWNER is '' where no session that is alive holds the
+-- lock. Content is left out (nil) where the revision is held already, and where this answer
+-- has grown large: ask again for those.
+local gateway = ARGV[1]
+if not alive('gateway', gateway) then
+	return {'lost'}
+end
+local ANSWER_BYTES = 1048576
+local answer = {'ok'}
+local bytes = 0
+
+-- Redis has forgotten revisions that the fleet has seen: the next one must be above them.
+local function keep_floor(address, revision, floor, held)
+	if tonumber(held) <= math.max(tonumber(revision), tonumber(floor)) then
+		return false
+	end
+	redis.call('HSET', key.resource .. address, 'floor', held)
+	return true
+end
+
+for i = 2, #ARGV, 4 do
+	local address, share = ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2]
+	local before = redis.call('HGET', key.interest .. address, gateway)
+	redis.call('HSET', key.interest .. address, gateway, share)
+	redis.call('EXPIRE', key.interest .. address, TTL)
+	redis.call('SADD', key.interests .. gateway, address)
+
+	local stored = redis.call('HMGET', key.resource .. address, 'revision', 'version',
+		'state', 'type', 'checked_at', 'interval_ms', 'error', 'floor')
+	local revision = stored[1] or '0'
+	local raised = keep_floor(address, revision, stored[8] or '0', ARGV[i + 3])
+	redis.call('EXPIRE', key.resource .. address, TTL)
+
+	local owner = redis.call('GET', key.lock .. address)
+	local checked_at = owner and redis.call('HGET', key.owned .. owner, address)
+	if checked_at and tonumber(checked_at) > tonumber(stored[5] or 0) then
+		stored[5] = checked_at
+	end
+	if owner and alive('poller', owner) then
+		if before ~= share or raised then
+			tell(owner, 'wanted ' .. address)
+		end
+	else
+		owner = nil
+		if redis.call('SADD', key.unclaimed, address) == 1 then
+			redis.call('PUBLISH', key.wake, 'claim ' .. address)
+		end
+	end
+
+	local content = false
+	if revision ~= ARGV[i + 3] and bytes < ANSWER_BYTES then
+		content = redis.call('HGET', key.resource .. address, 'content')
+		bytes = bytes + (content and #content or 0)
+	end
+	answer[#answer + 1] = {revision, stored[2] or '0', stored[3] or '', stored[4] or 'json',
+		stored[5] or '0', stored[6] or '0', stored[7] or '', owner or '', content}
+end
+redis.call('EXPIRE', key.interests .. gateway, INDEX_TTL)
+return answer
