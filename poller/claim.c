@@ -1,0 +1,1035 @@
+#include "poller/claim.h"
+
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define CLAIM_BATCH 200	    /* addresses per claim or release call: some ms of Redis */
+#define CALLS_MAX 4	    /* of them under way at once */
+#define LOOK_MS 1000	    /* between two looks for what nobody owns */
+#define SCAN_COUNT 1000	    /* addresses per SSCAN or HSCAN */
+#define TURN_MS 250	    /* how long the better ranked are waited for, each */
+#define TURNS_MAX 8	    /* the last in a large fleet do not wait for ever */
+#define LINGER_MS 5000	    /* a resource without viewers stays ours that long */
+#define CHECK_BATCH 300	    /* addresses per sweep call */
+#define TICK_MS 250	    /* the pace of sweeps: at most 1200 addresses a second */
+#define SWEEP_MS 10000	    /* a whole sweep, where there are few enough */
+#define TOUCH_MS 300000	    /* a third of what keys live; TTL in scripts/prelude.lua */
+#define NOTE_MS 10000	    /* how often checked_at of one resource goes to Redis */
+#define NOTES_MAX 5000	    /* resources noted with one renewal */
+#define SPREAD_PER_S 2000   /* first polls a second after a large takeover */
+
+struct claim {
+	struct clock *clock;
+	struct redis *redis;
+	struct membership *membership;
+	const struct catalog *catalog;
+	struct metrics *metrics;
+	struct claim_events events;
+	void *user;
+
+	struct resource *resources; /* by address */
+	uint64_t last_claim_id;
+	struct list sweep; /* all resources, the one checked longest ago first */
+	struct list notes; /* resources whose checked_at Redis should hear of */
+	bool was_valid;    /* the lease, a tick ago */
+	double sweep_debt;
+	bool sweeping;
+	bool draining;
+
+	struct candidate *candidates; /* by address */
+	struct list ready;	      /* candidates whose turn has come */
+	struct list releases;	      /* names to release */
+	int calls;		      /* claim and release calls under way */
+	struct clock_timer flush;
+	struct clock_timer tick;
+	struct clock_timer look;
+	int scans; /* under way */
+};
+
+/* An address without a living owner, or one to be read again. */
+struct candidate {
+	UT_hash_handle hh;
+	struct claim *claim;
+	struct list on_ready; /* empty while waiting for its turn or in a call */
+	struct clock_timer turn;
+	bool again; /* asked for while its call was under way */
+	char address[];
+};
+
+/* A release to be sent; the resource is gone already. */
+struct release {
+	struct list link;
+	int64_t checked_at_ms;
+	char address[];
+};
+
+/* ---- ranking ---- */
+
+static uint64_t weight(const struct member *member, const char *address, size_t length)
+{
+	uint64_t seed = XXH3_64bits(member->session, strlen(member->session));
+
+	return XXH3_64bits_withSeed(address, length, seed);
+}
+
+/* How many living pollers rank above us for @address: rendezvous hashing. One at least
+ * until the first renewal has told who is there. */
+static unsigned rank_of_us(const struct claim *claim, const char *address)
+{
+	const char *session = membership_session(claim->membership);
+	size_t length = strlen(address);
+	const struct member *members;
+	size_t count = membership_pollers(claim->membership, &members);
+	uint64_t ours = 0;
+	unsigned above = 1;
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(members[i].session, session) != 0)
+			continue;
+		ours = weight(&members[i], address, length);
+		above = 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (members[i].alive && strcmp(members[i].session, session) != 0 &&
+			weight(&members[i], address, length) > ours)
+			above++;
+	}
+	return above;
+}
+
+static bool known_to_catalog(const struct claim *claim, const char *text)
+{
+	static struct address address;
+	static struct catalog_target target;
+
+	return address_parse(&address, text, strlen(text)) == ADDRESS_OK &&
+	       catalog_resolve(claim->catalog, &address, &target) == CATALOG_OK;
+}
+
+static void set_interval(struct claim *claim, struct resource *resource, uint64_t wished_ms,
+	bool default_wanted)
+{
+	static struct address address;
+	static struct catalog_target target;
+	struct catalog_interval bounds;
+
+	if (address_parse(&address, resource->address, strlen(resource->address)) !=
+			ADDRESS_OK ||
+		catalog_resolve(claim->catalog, &address, &target) != CATALOG_OK)
+		return;
+	bounds = target.interval;
+	if (wished_ms == 0 || (default_wanted && wished_ms > bounds.default_ms))
+		wished_ms = bounds.default_ms;
+	if (wished_ms < bounds.min_ms)
+		wished_ms = bounds.min_ms;
+	if (wished_ms > bounds.max_ms)
+		wished_ms = bounds.max_ms;
+	resource->interval_ms = (uint32_t)wished_ms;
+}
+
+/* ---- candidates ---- */
+
+static void candidate_free(struct candidate *candidate)
+{
+	HASH_DEL(candidate->claim->candidates, candidate);
+	clock_timer_stop(&candidate->turn);
+	list_remove(&candidate->on_ready);
+	free(candidate);
+}
+
+static void candidate_ready(struct candidate *candidate)
+{
+	list_remove(&candidate->on_ready);
+	list_append(&candidate->claim->ready, &candidate->on_ready);
+	clock_timer_start_in(&candidate->claim->flush, 0);
+}
+
+static void on_turn(struct clock_timer *timer)
+{
+	candidate_ready(container_of(timer, struct candidate, turn));
+}
+
+static struct candidate *candidate_find(struct claim *claim, const char *address)
+{
+	struct candidate *candidate;
+
+	HASH_FIND_STR(claim->candidates, address, candidate);
+	return candidate;
+}
+
+static struct candidate *candidate_new(struct claim *claim, const char *address)
+{
+	size_t length = strlen(address);
+	struct candidate *candidate = xcalloc(1, sizeof(*candidate) + length + 1);
+
+	candidate->claim = claim;
+	memcpy(candidate->address, address, length + 1);
+	list_init(&candidate->on_ready);
+	clock_timer_init(&candidate->turn, claim->clock, on_turn);
+	HASH_ADD(hh, claim->candidates, address[0], (unsigned)length, candidate);
+	return candidate;
+}
+
+/*
+ * Claims @address when our turn has come: at once where we rank first. Returns whether it
+ * may become ours.
+ */
+static bool consider(struct claim *claim, const char *address)
+{
+	struct candidate *candidate;
+	unsigned rank;
+
+	if (claim->draining || !known_to_catalog(claim, address))
+		return false;
+	if (claim_find(claim, address) != NULL || candidate_find(claim, address) != NULL)
+		return true;
+	candidate = candidate_new(claim, address);
+	rank = rank_of_us(claim, address);
+	if (rank == 0)
+		candidate_ready(candidate);
+	else
+		clock_timer_start_in(&candidate->turn,
+			(int64_t)TURN_MS * (rank < TURNS_MAX ? rank : TURNS_MAX));
+	return true;
+}
+
+/* Reads @address again by claiming it, whoever ranks first. */
+static void read_again(struct claim *claim, const char *address)
+{
+	struct candidate *candidate = candidate_find(claim, address);
+
+	if (claim->draining)
+		return;
+	if (candidate == NULL)
+		candidate_ready(candidate_new(claim, address));
+	else if (clock_timer_running(&candidate->turn))
+		clock_timer_start_in(&candidate->turn, 0);
+	else
+		candidate->again = true;
+}
+
+/* ---- resources ---- */
+
+static void drop(struct claim *claim, struct resource *resource)
+{
+	claim->events.dropped(resource, claim->user);
+	clock_timer_stop(&resource->linger);
+	list_remove(&resource->on_sweep);
+	list_remove(&resource->on_notes);
+	HASH_DEL(claim->resources, resource);
+	free(resource->etag);
+	free(resource->last_modified);
+	free(resource);
+}
+
+static void release(struct claim *claim, struct resource *resource)
+{
+	size_t length = strlen(resource->address);
+	struct release *release = xcalloc(1, sizeof(*release) + length + 1);
+
+	memcpy(release->address, resource->address, length + 1);
+	release->checked_at_ms = resource->checked_at_ms;
+	list_append(&claim->releases, &release->link);
+	metrics_add(claim->metrics, METRIC_RELEASES, 1);
+	drop(claim, resource);
+	clock_timer_start_in(&claim->flush, 0);
+}
+
+static void on_linger(struct clock_timer *timer)
+{
+	struct resource *resource = container_of(timer, struct resource, linger);
+
+	release(resource->claim, resource);
+}
+
+static void set_wanted(struct claim *claim, struct resource *resource, bool wanted)
+{
+	if (wanted) {
+		clock_timer_stop(&resource->linger);
+		resource->hold = HOLD_KEPT;
+	} else if (resource->hold == HOLD_KEPT) {
+		resource->hold = HOLD_LINGERING;
+		clock_timer_start_in(&resource->linger, LINGER_MS);
+		claim->events.unwanted(resource, claim->user);
+	}
+}
+
+static struct resource *resource_new(struct claim *claim, const char *address)
+{
+	size_t length = strlen(address);
+	struct resource *resource = xcalloc(1, sizeof(*resource) + length + 1);
+
+	memcpy(resource->address, address, length + 1);
+	resource->claim = claim;
+	resource->claim_id = ++claim->last_claim_id;
+	resource->touched_at_ms = clock_now_ms(claim->clock);
+	clock_timer_init(&resource->linger, claim->clock, on_linger);
+	list_append(&claim->sweep, &resource->on_sweep);
+	list_init(&resource->on_notes);
+	HASH_ADD(hh, claim->resources, address[0], (unsigned)length, resource);
+	return resource;
+}
+
+/* ---- what claim answers ---- */
+
+static struct bytes element_bytes(const redisReply *entry, size_t index)
+{
+	if (entry->type != REDIS_REPLY_ARRAY || index >= entry->elements ||
+		entry->element[index]->type != REDIS_REPLY_STRING)
+		return (struct bytes){"", 0};
+	return (struct bytes){entry->element[index]->str, (size_t)entry->element[index]->len};
+}
+
+static bool element_is(const redisReply *entry, size_t index, const char *text)
+{
+	struct bytes bytes = element_bytes(entry, index);
+
+	return bytes.length == strlen(text) && memcmp(bytes.start, text, bytes.length) == 0;
+}
+
+static uint64_t element_number(const redisReply *entry, size_t index)
+{
+	struct bytes bytes = element_bytes(entry, index);
+	uint64_t number = 0;
+
+	change_number(bytes.start, bytes.length, &number);
+	return number;
+}
+
+static char *element_text(const redisReply *entry, size_t index)
+{
+	struct bytes bytes = element_bytes(entry, index);
+
+	return bytes.length > 0 ? xstrdup(bytes.start) : NULL;
+}
+
+enum claimed_field {
+	CLAIMED_REVISION = 1,
+	CLAIMED_VERSION,
+	CLAIMED_FLOOR,
+	CLAIMED_DIGEST,
+	CLAIMED_TYPE,
+	CLAIMED_STATE,
+	CLAIMED_ETAG,
+	CLAIMED_LAST_MODIFIED,
+	CLAIMED_CHECKED_AT,
+	CLAIMED_ERROR,
+	CLAIMED_WISHED,
+	CLAIMED_DEFAULT,
+	CLAIMED_WANTED,
+	CLAIMED_FORMER,
+	CLAIMED_POLLS,
+};
+
+/* Takes over what is stored; the error's text is not compared, only written anew. */
+static void take_stored(struct resource *resource, const redisReply *entry)
+{
+	struct bytes digest = element_bytes(entry, CLAIMED_DIGEST);
+	struct bytes state = element_bytes(entry, CLAIMED_STATE);
+
+	resource->revision = element_number(entry, CLAIMED_REVISION);
+	resource->version = element_number(entry, CLAIMED_VERSION);
+	resource->state = resource_state_parse(state.start, state.length);
+	resource->failure[0] = '\0';
+	snprintf(resource->digest.text, sizeof(resource->digest.text), "%.*s",
+		(int)digest.length, digest.start);
+	free(resource->etag);
+	free(resource->last_modified);
+	resource->etag = element_text(entry, CLAIMED_ETAG);
+	resource->last_modified = element_text(entry, CLAIMED_LAST_MODIFIED);
+	if (resource->polls == 0)
+		resource->polls = element_number(entry, CLAIMED_POLLS);
+}
+
+static void take_floor(struct resource *resource, const redisReply *entry)
+{
+	uint64_t floor = element_number(entry, CLAIMED_FLOOR);
+
+	if (floor <= resource->revision)
+		return;
+	resource->floor = floor;
+	resource->whole = true;
+}
+
+static void take_new(struct claim *claim, const char *address, const redisReply *entry,
+	int64_t spread_ms)
+{
+	struct resource *resource = resource_new(claim, address);
+	bool wanted = element_is(entry, CLAIMED_WANTED, "1");
+
+	take_stored(resource, entry);
+	take_floor(resource, entry);
+	resource->checked_at_ms = (int64_t)element_number(entry, CLAIMED_CHECKED_AT);
+	resource->noted_at_ms = resource->checked_at_ms;
+	set_interval(claim, resource, element_number(entry, CLAIMED_WISHED),
+		element_is(entry, CLAIMED_DEFAULT, "1"));
+	metrics_add(claim->metrics, METRIC_CLAIMS, 1);
+	if (element_bytes(entry, CLAIMED_FORMER).length > 0)
+		metrics_add(claim->metrics, METRIC_TAKEOVERS, 1);
+	claim->events.claimed(resource, spread_ms, claim->user);
+	set_wanted(claim, resource, wanted);
+}
+
+/* We had it: what is stored may be other than we thought, or viewers want another pace. */
+static void take_again(
+	struct claim *claim, struct resource *resource, const redisReply *entry)
+{
+	bool wanted = element_is(entry, CLAIMED_WANTED, "1");
+
+	/* A commit under way will say so itself. */
+	if (!resource->busy &&
+		element_number(entry, CLAIMED_REVISION) != resource->revision) {
+		take_stored(resource, entry);
+		resource->whole = true;
+	}
+	take_floor(resource, entry);
+	set_interval(claim, resource, element_number(entry, CLAIMED_WISHED),
+		element_is(entry, CLAIMED_DEFAULT, "1"));
+	set_wanted(claim, resource, wanted);
+	if (wanted)
+		claim->events.reread(resource, claim->user);
+}
+
+static void take_entry(struct claim *claim, const char *address, const redisReply *entry,
+	int64_t spread_ms)
+{
+	struct resource *resource = claim_find(claim, address);
+
+	if (element_is(entry, 0, "claimed")) {
+		if (resource == NULL)
+			take_new(claim, address, entry, spread_ms);
+		else
+			take_again(claim, resource, entry);
+	} else if (resource != NULL) {
+		drop(claim, resource);
+	}
+}
+
+struct claim_call {
+	struct claim *claim;
+	char session[SESSION_MAX + 1];
+	size_t count;
+	struct candidate *candidates[CLAIM_BATCH];
+};
+
+/* The candidates of a call are done with, or tried again where the call did not run. */
+static void settle_candidate(struct candidate *candidate, bool done)
+{
+	if (candidate->again || !done) {
+		candidate->again = false;
+		candidate_ready(candidate);
+	} else {
+		candidate_free(candidate);
+	}
+}
+
+static void on_claimed(int error, const redisReply *reply, void *user)
+{
+	struct claim_call *call = user;
+	struct claim *claim = call->claim;
+	bool ours = strcmp(call->session, membership_session(claim->membership)) == 0;
+	bool done = error == 0 && reply->type == REDIS_REPLY_ARRAY &&
+		    reply->elements == call->count + 1 && ours;
+
+	claim->calls--;
+	for (size_t i = 0; i < call->count; i++) {
+		if (done && !claim->draining)
+			take_entry(claim, call->candidates[i]->address,
+				reply->element[i + 1], (int64_t)i * 1000 / SPREAD_PER_S);
+		settle_candidate(call->candidates[i], done || !ours || claim->draining);
+	}
+	clock_timer_start_in(&claim->flush, done ? 0 : TICK_MS);
+	free(call);
+}
+
+static void claim_some(struct claim *claim)
+{
+	struct claim_call *call = xcalloc(1, sizeof(*call));
+	struct redis_args args = {0};
+	struct list *link;
+
+	call->claim = claim;
+	snprintf(call->session, sizeof(call->session), "%s",
+		membership_session(claim->membership));
+	redis_args_text(&args, call->session);
+	redis_args_text(&args, membership_may_bury(claim->membership) ? "1" : "0");
+	redis_args_text(&args, "0");
+	while (call->count < CLAIM_BATCH && (link = list_take(&claim->ready)) != NULL) {
+		struct candidate *candidate =
+			container_of(link, struct candidate, on_ready);
+
+		candidate->again = false;
+		redis_args_text(&args, candidate->address);
+		call->candidates[call->count++] = candidate;
+	}
+	claim->calls++;
+	redis_script(
+		claim->redis, REDIS_SCRIPT_CLAIM, &args, REDIS_NORMAL, on_claimed, call);
+}
+
+/* ---- releasing ---- */
+
+struct release_call {
+	struct claim *claim;
+	struct list releases; /* sent, put back where the call did not run */
+};
+
+static void on_released(int error, const redisReply *reply, void *user)
+{
+	struct release_call *call = user;
+	struct claim *claim = call->claim;
+	struct list *link;
+
+	(void)reply;
+	claim->calls--;
+	while ((link = list_take(&call->releases)) != NULL) {
+		struct release *release = container_of(link, struct release, link);
+
+		if (error != 0)
+			list_append(&claim->releases, link);
+		else
+			free(release);
+	}
+	clock_timer_start_in(&claim->flush, error == 0 ? 0 : TICK_MS);
+	free(call);
+}
+
+static void release_some(struct claim *claim)
+{
+	struct release_call *call = xcalloc(1, sizeof(*call));
+	struct redis_args args = {0};
+
+	call->claim = claim;
+	list_init(&call->releases);
+	redis_args_text(&args, membership_session(claim->membership));
+	for (int i = 0; i < CLAIM_BATCH && !list_empty(&claim->releases); i++) {
+		struct list *link = list_take(&claim->releases);
+		struct release *release = container_of(link, struct release, link);
+
+		/* Claimed again meanwhile, or about to be: the newer claim decides. */
+		if (claim_find(claim, release->address) != NULL ||
+			candidate_find(claim, release->address) != NULL) {
+			free(release);
+			continue;
+		}
+		redis_args_text(&args, release->address);
+		redis_args_number(&args, release->checked_at_ms);
+		list_append(&call->releases, link);
+	}
+	if (list_empty(&call->releases)) {
+		redis_args_fini(&args);
+		free(call);
+		return;
+	}
+	claim->calls++;
+	redis_script(claim->redis, REDIS_SCRIPT_RELEASE, &args, REDIS_NORMAL, on_released,
+		call);
+}
+
+static void on_flush(struct clock_timer *timer)
+{
+	struct claim *claim = container_of(timer, struct claim, flush);
+
+	if (!membership_valid(claim->membership))
+		return;
+	while (claim->calls < CALLS_MAX && !list_empty(&claim->releases))
+		release_some(claim);
+	while (claim->calls < CALLS_MAX && !list_empty(&claim->ready))
+		claim_some(claim);
+}
+
+/* ---- looking for what nobody owns ---- */
+
+/* One SSCAN or HSCAN going through a key. */
+struct scan {
+	struct claim *claim;
+	const char *command;
+	size_t stride; /* 1 for a set, 2 for a hash */
+	bool reap;     /* a dead session: clean up when nothing of it is left */
+	bool found;
+	char session[SESSION_MAX + 1];
+	struct key key;
+};
+
+static void scan_on(struct scan *scan, const char *cursor);
+
+static void reap_poller(struct claim *claim, const char *session)
+{
+	struct redis_args args = {0};
+
+	redis_args_text(&args, "poller");
+	redis_args_text(&args, session);
+	redis_args_text(&args, membership_may_bury(claim->membership) ? "1" : "0");
+	redis_args_number(&args, CLAIM_BATCH);
+	redis_script(claim->redis, REDIS_SCRIPT_REAP, &args, REDIS_NORMAL, NULL, NULL);
+}
+
+static void scan_end(struct scan *scan, bool whole)
+{
+	struct claim *claim = scan->claim;
+
+	claim->scans--;
+	/* Found something: without pause as long as there is more. */
+	if (scan->found)
+		clock_timer_start_in(&claim->look, TURN_MS);
+	else if (scan->reap && whole)
+		reap_poller(claim, scan->session);
+	free(scan);
+}
+
+static void on_scanned(int error, const redisReply *reply, void *user)
+{
+	struct scan *scan = user;
+	const redisReply *page;
+
+	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+		reply->element[1]->type != REDIS_REPLY_ARRAY) {
+		scan_end(scan, false);
+		return;
+	}
+	page = reply->element[1];
+	for (size_t i = 0; i < page->elements; i += scan->stride) {
+		char *address = element_text(page, i);
+
+		if (address != NULL && consider(scan->claim, address))
+			scan->found = true;
+		free(address);
+	}
+	if (element_is(reply, 0, "0"))
+		scan_end(scan, true);
+	else
+		scan_on(scan, reply->element[0]->str);
+}
+
+static void scan_on(struct scan *scan, const char *cursor)
+{
+	struct redis_args args = {0};
+
+	redis_args_text(&args, scan->command);
+	redis_args_add(&args, scan->key.text, scan->key.length);
+	redis_args_text(&args, cursor);
+	redis_args_text(&args, "COUNT");
+	redis_args_number(&args, SCAN_COUNT);
+	redis_command(scan->claim->redis, &args, on_scanned, scan);
+}
+
+static struct scan *scan_new(struct claim *claim, const char *command, size_t stride)
+{
+	struct scan *scan = xcalloc(1, sizeof(*scan));
+
+	scan->claim = claim;
+	scan->command = command;
+	scan->stride = stride;
+	claim->scans++;
+	return scan;
+}
+
+static void scan_unclaimed(struct claim *claim)
+{
+	struct scan *scan = scan_new(claim, "SSCAN", 1);
+
+	key_write(&scan->key, redis_prefix(claim->redis), KEYS_UNCLAIMED, "");
+	scan_on(scan, "0");
+}
+
+static void scan_dead(struct claim *claim, const struct member *member)
+{
+	struct scan *scan = scan_new(claim, "HSCAN", 2);
+
+	scan->reap = true;
+	snprintf(scan->session, sizeof(scan->session), "%s", member->session);
+	key_write(&scan->key, redis_prefix(claim->redis), KEYS_OWNED, member->session);
+	scan_on(scan, "0");
+}
+
+/* The next look: in a second, or right after the earliest lease that may run out. */
+static void plan_look(struct claim *claim)
+{
+	int64_t now_ms = membership_redis_ms(claim->membership);
+	const struct member *members;
+	size_t count = membership_pollers(claim->membership, &members);
+	int64_t delay_ms = LOOK_MS;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t left_ms = members[i].lease_end_ms - now_ms;
+
+		if (left_ms > 0 && left_ms < delay_ms)
+			delay_ms = left_ms + 1;
+	}
+	clock_timer_start_in(&claim->look, delay_ms);
+}
+
+static void on_look(struct clock_timer *timer)
+{
+	struct claim *claim = container_of(timer, struct claim, look);
+	const char *session = membership_session(claim->membership);
+	int64_t now_ms = membership_redis_ms(claim->membership);
+	const struct member *members;
+	size_t count = membership_pollers(claim->membership, &members);
+
+	plan_look(claim);
+	if (claim->scans > 0 || claim->draining || !membership_valid(claim->membership))
+		return;
+	scan_unclaimed(claim);
+	for (size_t i = 0; i < count; i++) {
+		if (members[i].lease_end_ms < now_ms &&
+			(members[i].lease_end_ms == 0 ||
+				membership_may_bury(claim->membership)) &&
+			strcmp(members[i].session, session) != 0)
+			scan_dead(claim, &members[i]);
+	}
+}
+
+/* ---- the sweep ---- */
+
+struct check_call {
+	struct claim *claim;
+	size_t count;
+	char *addresses[CHECK_BATCH];
+};
+
+static void take_check(struct claim *claim, struct resource *resource, const char *line)
+{
+	uint64_t revision, floor, checked_at;
+	char owner, interest;
+
+	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %c %c", &revision, &floor,
+		    &checked_at, &owner, &interest) != 5)
+		return;
+	/* Claiming tells the rest: held by another, ours with other content, unwanted. */
+	if (owner != '=' || (!resource->busy && revision != resource->revision) ||
+		floor > resource->revision ||
+		(interest == '1') != (resource->hold == HOLD_KEPT))
+		read_again(claim, resource->address);
+}
+
+static void on_checked(int error, const redisReply *reply, void *user)
+{
+	struct check_call *call = user;
+	struct claim *claim = call->claim;
+	size_t answered = error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+
+	claim->sweeping = false;
+	for (size_t i = 0; i < call->count; i++) {
+		struct resource *resource = claim_find(claim, call->addresses[i]);
+
+		if (i < answered && resource != NULL)
+			take_check(claim, resource, element_bytes(reply, i).start);
+		free(call->addresses[i]);
+	}
+	free(call);
+}
+
+static size_t sweep_due(struct claim *claim)
+{
+	size_t count = HASH_COUNT(claim->resources);
+	size_t due;
+
+	claim->sweep_debt += (double)count * TICK_MS / SWEEP_MS;
+	due = (size_t)claim->sweep_debt;
+	if (due > CHECK_BATCH)
+		due = CHECK_BATCH;
+	if (due > count)
+		due = count;
+	if (due > 0)
+		claim->sweep_debt = 0;
+	return due;
+}
+
+static void touch(struct claim *claim, struct redis_args *touched)
+{
+	if (touched->count > 2)
+		redis_script(claim->redis, REDIS_SCRIPT_TOUCH, touched, REDIS_NORMAL, NULL,
+			NULL);
+	redis_args_fini(touched);
+}
+
+static void sweep_some(struct claim *claim)
+{
+	int64_t now_ms = clock_now_ms(claim->clock);
+	const char *session = membership_session(claim->membership);
+	size_t due = sweep_due(claim);
+	struct redis_args args = {0}, touched = {0};
+	struct check_call *call;
+
+	if (due == 0)
+		return;
+	call = xcalloc(1, sizeof(*call));
+	call->claim = claim;
+	redis_args_text(&args, "poller");
+	redis_args_text(&args, session);
+	redis_args_text(&touched, "poller");
+	redis_args_text(&touched, session);
+	while (call->count < due) {
+		struct list *link = list_take(&claim->sweep);
+		struct resource *resource = container_of(link, struct resource, on_sweep);
+
+		list_append(&claim->sweep, link);
+		redis_args_text(&args, resource->address);
+		call->addresses[call->count++] = xstrdup(resource->address);
+		if (now_ms - resource->touched_at_ms >= TOUCH_MS) {
+			resource->touched_at_ms = now_ms;
+			redis_args_text(&touched, resource->address);
+		}
+	}
+	claim->sweeping = true;
+	redis_script(
+		claim->redis, REDIS_SCRIPT_CHECK, &args, REDIS_NORMAL, on_checked, call);
+	touch(claim, &touched);
+}
+
+static void on_tick(struct clock_timer *timer)
+{
+	struct claim *claim = container_of(timer, struct claim, tick);
+
+	clock_timer_start_in(timer, TICK_MS);
+	if (claim->was_valid && !membership_valid(claim->membership) && !claim->draining) {
+		metrics_add(claim->metrics, METRIC_FENCED, 1);
+		log_warn("the lease ran out, polling stops until Redis renews it "
+			 "resources=%zu",
+			claim_count(claim));
+	}
+	claim->was_valid = membership_valid(claim->membership);
+	if (!list_empty(&claim->ready) || !list_empty(&claim->releases))
+		clock_timer_start_in(&claim->flush, 0);
+	if (!claim->sweeping && !claim->draining && membership_valid(claim->membership))
+		sweep_some(claim);
+}
+
+/* ---- public ---- */
+
+struct claim *claim_new(struct clock *clock, struct redis *redis,
+	struct membership *membership, const struct catalog *catalog,
+	struct metrics *metrics, const struct claim_events *events, void *user)
+{
+	struct claim *claim = xcalloc(1, sizeof(*claim));
+
+	claim->clock = clock;
+	claim->redis = redis;
+	claim->membership = membership;
+	claim->catalog = catalog;
+	claim->metrics = metrics;
+	claim->events = *events;
+	claim->user = user;
+	list_init(&claim->sweep);
+	list_init(&claim->notes);
+	list_init(&claim->ready);
+	list_init(&claim->releases);
+	clock_timer_init(&claim->flush, clock, on_flush);
+	clock_timer_init(&claim->tick, clock, on_tick);
+	clock_timer_init(&claim->look, clock, on_look);
+	clock_timer_start_in(&claim->tick, TICK_MS);
+	clock_timer_start_in(&claim->look, LOOK_MS);
+	return claim;
+}
+
+static void drop_all(struct claim *claim)
+{
+	struct resource *resource, *next;
+
+	HASH_ITER (hh, claim->resources, resource, next)
+		drop(claim, resource);
+}
+
+static void forget_releases(struct claim *claim)
+{
+	struct list *link;
+
+	while ((link = list_take(&claim->releases)) != NULL)
+		free(container_of(link, struct release, link));
+}
+
+void claim_free(struct claim *claim)
+{
+	struct candidate *candidate, *next;
+
+	if (claim == NULL)
+		return;
+	drop_all(claim);
+	forget_releases(claim);
+	HASH_ITER (hh, claim->candidates, candidate, next)
+		candidate_free(candidate);
+	clock_timer_stop(&claim->flush);
+	clock_timer_stop(&claim->tick);
+	clock_timer_stop(&claim->look);
+	free(claim);
+}
+
+static void subscribe_wake(struct claim *claim)
+{
+	struct key key;
+
+	key_write(&key, redis_prefix(claim->redis), KEYS_WAKE, "");
+	redis_subscribe(claim->redis, key.text, key.length, NULL, NULL);
+}
+
+/* What Redis could not take while it was away. */
+static void offer_uncommitted(struct claim *claim)
+{
+	struct resource *resource, *next;
+
+	HASH_ITER (hh, claim->resources, resource, next) {
+		if (resource->uncommitted)
+			claim->events.refresh(resource, claim->user);
+	}
+}
+
+void claim_on_up(struct claim *claim)
+{
+	subscribe_wake(claim);
+	clock_timer_start_in(&claim->look, 0);
+	offer_uncommitted(claim);
+}
+
+void claim_on_entered(struct claim *claim)
+{
+	clock_timer_start_in(&claim->look, 0);
+}
+
+void claim_on_lost(struct claim *claim)
+{
+	metrics_add(claim->metrics, METRIC_LOST, 1);
+	drop_all(claim);
+	forget_releases(claim);
+}
+
+/* Somebody new may rank first for what we hold: hand it over after its next poll. */
+void claim_on_peers(struct claim *claim)
+{
+	struct resource *resource, *next;
+
+	HASH_ITER (hh, claim->resources, resource, next)
+		resource->hand_over = rank_of_us(claim, resource->address) > 0;
+	clock_timer_start_in(&claim->look, 0);
+}
+
+static void note(struct claim *claim, struct resource *resource)
+{
+	list_remove(&resource->on_notes);
+	resource->noted_at_ms = resource->checked_at_ms;
+	membership_checked(claim->membership, resource->address, resource->checked_at_ms);
+}
+
+void claim_on_renewing(struct claim *claim)
+{
+	struct resource *resource, *next;
+
+	membership_fact(claim->membership, "resources", (int64_t)claim_count(claim));
+	for (int i = 0; i < NOTES_MAX && !list_empty(&claim->notes); i++)
+		note(claim, container_of(claim->notes.next, struct resource, on_notes));
+	if (!claim->draining)
+		return;
+	HASH_ITER (hh, claim->resources, resource, next) {
+		if (resource->checked_at_ms > resource->noted_at_ms)
+			note(claim, resource);
+	}
+}
+
+/* The text after "verb " where @payload begins with it, as a new string, else NULL. */
+static char *notice_rest(const char *payload, size_t length, const char *verb)
+{
+	size_t verb_length = strlen(verb);
+
+	if (length <= verb_length || length > verb_length + ADDRESS_MAX ||
+		memcmp(payload, verb, verb_length) != 0)
+		return NULL;
+	return strndup(payload + verb_length, length - verb_length);
+}
+
+static void on_claim_notice(struct claim *claim, const char *address)
+{
+	consider(claim, address);
+}
+
+static void on_poll_notice(struct claim *claim, const char *address)
+{
+	struct resource *resource = claim_find(claim, address);
+
+	if (resource != NULL)
+		claim->events.refresh(resource, claim->user);
+}
+
+static void on_left_notice(struct claim *claim, const char *session)
+{
+	membership_on_left(claim->membership, session);
+}
+
+static void on_interest_notice(struct claim *claim, const char *address)
+{
+	if (known_to_catalog(claim, address))
+		read_again(claim, address);
+}
+
+static const struct {
+	const char *verb;
+	void (*on_notice)(struct claim *claim, const char *rest);
+} notices[] = {
+	{"claim ", on_claim_notice},
+	{"poll ", on_poll_notice},
+	{"left ", on_left_notice},
+	{"wanted ", on_interest_notice},
+	{"unwanted ", on_interest_notice},
+};
+
+void claim_on_message(struct claim *claim, const char *channel, size_t channel_length,
+	const char *payload, size_t length)
+{
+	(void)channel;
+	(void)channel_length;
+	for (size_t i = 0; i < sizeof(notices) / sizeof(notices[0]); i++) {
+		char *rest = notice_rest(payload, length, notices[i].verb);
+
+		if (rest == NULL)
+			continue;
+		notices[i].on_notice(claim, rest);
+		free(rest);
+		return;
+	}
+}
+
+void claim_drain(struct claim *claim)
+{
+	claim->draining = true;
+}
+
+struct resource *claim_find(struct claim *claim, const char *address)
+{
+	struct resource *resource;
+
+	HASH_FIND_STR(claim->resources, address, resource);
+	return resource;
+}
+
+size_t claim_count(const struct claim *claim)
+{
+	return HASH_COUNT(claim->resources);
+}
+
+void claim_polled(struct claim *claim, struct resource *resource)
+{
+	if (resource->checked_at_ms - resource->noted_at_ms >= NOTE_MS &&
+		list_empty(&resource->on_notes))
+		list_append(&claim->notes, &resource->on_notes);
+	/* A failing one stays: its backoff would be forgotten. */
+	if (resource->hand_over && resource->failures == 0 &&
+		resource->hold == HOLD_KEPT && !claim->draining)
+		release(claim, resource);
+}
+
+void claim_drop(struct claim *claim, struct resource *resource)
+{
+	char *address = xstrdup(resource->address);
+
+	drop(claim, resource);
+	consider(claim, address);
+	free(address);
+}

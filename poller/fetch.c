@@ -1,0 +1,412 @@
+#include "poller/fetch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/list.h"
+#include "common/memory.h"
+#include "poller/fetch_multi.h"
+#include "poller/fetch_transfer.h"
+#include "poller/provider.h"
+
+#define IDLE_TRANSFERS_MAX 16 /* kept per provider, about 10 KB each */
+#define SPARE_CONNECTIONS 8   /* kept open beyond what the caps allow at once */
+
+/*
+ * A provider's waiting line, and its transfers that are not in use.
+ *
+ * Found by what the settings say, not by where they are: a reload makes new ones, maybe
+ * at the same place in memory. The old line stays until its last fetch has ended.
+ */
+struct line {
+	struct list link;  /* fetcher->lines */
+	struct list ready; /* fetcher->ready while a fetch may begin */
+	struct fetcher *fetcher;
+	struct provider *provider;
+	struct list waiting; /* first in, first out */
+	struct transfer *idle[IDLE_TRANSFERS_MAX];
+	size_t idle_count;
+	size_t begun;    /* fetches with a transfer; at most the provider's concurrency */
+	size_t fetches;  /* all that are not freed */
+	bool superseded; /* its provider has other settings now */
+};
+
+enum fetch_state {
+	FETCH_WAITING,   /* on its line */
+	FETCH_UNDER_WAY, /* in libcurl's hands */
+	FETCH_ENDED,     /* its callback runs in the next round */
+	FETCH_APART,     /* on no list: being made, delivered or freed */
+};
+
+struct fetch {
+	struct list
+		link; /* by state: line->waiting, fetcher->under_way, fetcher->ended */
+	enum fetch_state state;
+	struct line *line;
+	struct transfer *transfer; /* from its beginning; NULL where it did not begin */
+	bool refused;              /* may_start said no */
+	fetch_done_fn on_done;
+	void *user;
+	bool has_digest;
+	struct digest digest;
+	const char *uri; /* in texts, as the next two */
+	const char *etag;
+	const char *last_modified;
+	char texts[];
+};
+
+struct fetcher {
+	struct clock *clock;
+	struct fetcher_events events;
+	void *user;
+	struct transfer_shared shared;
+	struct list lines;
+	struct list ready;
+	struct list under_way;
+	struct list ended;
+	uint64_t under_way_count;
+	uint64_t waiting_count;
+};
+
+/* ---- lines ---- */
+
+static size_t line_concurrency(const struct line *line)
+{
+	size_t concurrency = line->provider->settings.limits.concurrency;
+
+	return concurrency > 0 ? concurrency : 1;
+}
+
+static bool line_may_begin(const struct line *line)
+{
+	return !list_empty(&line->waiting) && line->begun < line_concurrency(line);
+}
+
+/* To be called whenever a fetch came to the line or a place became free. */
+static void line_update(struct line *line)
+{
+	if (!line_may_begin(line))
+		return;
+	list_remove(&line->ready);
+	list_append(&line->fetcher->ready, &line->ready);
+	fetch_multi_soon(line->fetcher->shared.multi);
+}
+
+/* A connection in use is worth keeping; it is for the next poll. */
+static void keep_connections(struct fetcher *fetcher)
+{
+	size_t connections = SPARE_CONNECTIONS;
+
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+
+		connections += line_concurrency(line);
+	}
+	fetch_multi_keep(fetcher->shared.multi, connections);
+}
+
+static struct line *line_new(
+	struct fetcher *fetcher, const struct catalog_provider *settings)
+{
+	struct line *line = xcalloc(1, sizeof(*line));
+
+	line->fetcher = fetcher;
+	line->provider = provider_new(settings);
+	list_init(&line->ready);
+	list_init(&line->waiting);
+	list_append(&fetcher->lines, &line->link);
+	keep_connections(fetcher);
+	return line;
+}
+
+static void line_free(struct line *line)
+{
+	assert(line->fetches == 0);
+	list_remove(&line->ready);
+	list_remove(&line->link);
+	while (line->idle_count > 0)
+		transfer_free(line->idle[--line->idle_count]);
+	provider_free(line->provider);
+	keep_connections(line->fetcher);
+	free(line);
+}
+
+static void line_free_if_over(struct line *line)
+{
+	if (line->superseded && line->fetches == 0)
+		line_free(line);
+}
+
+static struct line *line_of(
+	struct fetcher *fetcher, const struct catalog_provider *settings)
+{
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+
+		if (strcmp(line->provider->settings.name, settings->name) != 0)
+			continue;
+		line->superseded = !provider_has_settings(line->provider, settings);
+		if (!line->superseded)
+			return line;
+		line_free_if_over(line);
+	}
+	return line_new(fetcher, settings);
+}
+
+static struct transfer *line_take_transfer(struct line *line)
+{
+	if (line->idle_count > 0)
+		return line->idle[--line->idle_count];
+	return transfer_new(line->provider, &line->fetcher->shared);
+}
+
+static void line_give_back(struct line *line, struct transfer *transfer)
+{
+	transfer_end(transfer);
+	if (line->idle_count < IDLE_TRANSFERS_MAX)
+		line->idle[line->idle_count++] = transfer;
+	else
+		transfer_free(transfer);
+}
+
+/* ---- fetches ---- */
+
+/* The only writer of fetch->state. */
+static void fetch_enter(struct fetch *fetch, enum fetch_state state)
+{
+	struct fetcher *fetcher = fetch->line->fetcher;
+
+	fetcher->waiting_count -= fetch->state == FETCH_WAITING;
+	fetcher->under_way_count -= fetch->state == FETCH_UNDER_WAY;
+	list_remove(&fetch->link);
+	fetch->state = state;
+	switch (state) {
+	case FETCH_WAITING:
+		fetcher->waiting_count++;
+		list_append(&fetch->line->waiting, &fetch->link);
+		line_update(fetch->line);
+		break;
+	case FETCH_UNDER_WAY:
+		fetcher->under_way_count++;
+		list_append(&fetcher->under_way, &fetch->link);
+		break;
+	case FETCH_ENDED:
+		list_append(&fetcher->ended, &fetch->link);
+		fetch_multi_soon(fetcher->shared.multi);
+		break;
+	case FETCH_APART:
+		break;
+	}
+}
+
+static void fetch_free(struct fetch *fetch)
+{
+	struct line *line = fetch->line;
+
+	fetch_enter(fetch, FETCH_APART);
+	if (fetch->transfer) {
+		line_give_back(line, fetch->transfer);
+		line->begun--;
+	}
+	free(fetch);
+	line->fetches--;
+	line_update(line);
+	line_free_if_over(line);
+}
+
+static void fetch_begin(struct fetch *fetch)
+{
+	struct fetcher *fetcher = fetch->line->fetcher;
+	struct transfer_request request = {
+		.uri = fetch->uri,
+		.etag = fetch->etag,
+		.last_modified = fetch->last_modified,
+	};
+	int64_t now_ms = clock_now_ms(fetcher->clock);
+
+	fetch->refused = !fetcher->events.may_start(fetcher->user);
+	if (!fetch->refused)
+		fetch->transfer = line_take_transfer(fetch->line);
+	if (!fetch->transfer) {
+		fetch_enter(fetch, FETCH_ENDED);
+		return;
+	}
+
+	fetch->line->begun++;
+	if (!transfer_begin(fetch->transfer, &request, now_ms, fetch)) {
+		fetch_enter(fetch, FETCH_ENDED);
+		return;
+	}
+	fetch_enter(fetch, FETCH_UNDER_WAY);
+	if (fetch_multi_add(fetcher->shared.multi, transfer_easy(fetch->transfer)) < 0) {
+		transfer_continues(fetch->transfer, CURLE_OUT_OF_MEMORY, now_ms);
+		fetch_enter(fetch, FETCH_ENDED);
+	}
+}
+
+static void fill_not_begun(const struct fetch *fetch, struct fetch_result *result)
+{
+	*result = (struct fetch_result){
+		.outcome = fetch->refused ? FETCH_NOT_STARTED : FETCH_FAILED,
+		.body = "",
+		.error_code = fetch->refused ? "" : "upstream_protocol",
+		.error_message = fetch->refused ? "" : "not asked: out of memory",
+		.started_at_ms = clock_now_ms(fetch->line->fetcher->clock),
+	};
+}
+
+static void fetch_deliver(struct fetch *fetch)
+{
+	char *url = provider_url(fetch->line->provider, fetch->uri);
+	struct fetch_result result;
+
+	fetch_enter(fetch, FETCH_APART);
+	if (fetch->transfer)
+		transfer_result(fetch->transfer,
+			fetch->has_digest ? &fetch->digest : NULL, &result);
+	else
+		fill_not_begun(fetch, &result);
+	result.url = url;
+	fetch->on_done(&result, fetch->user);
+	free(url);
+	fetch_free(fetch);
+}
+
+/* ---- from the multi ---- */
+
+static void on_finished(CURL *easy, CURLcode code, void *user)
+{
+	struct fetcher *fetcher = user;
+	struct fetch *fetch = transfer_owner(easy);
+	int64_t now_ms = clock_now_ms(fetcher->clock);
+
+	if (!transfer_continues(fetch->transfer, code, now_ms)) {
+		fetch_enter(fetch, FETCH_ENDED);
+		return;
+	}
+	if (fetch_multi_add(fetcher->shared.multi, easy) < 0) {
+		transfer_continues(fetch->transfer, CURLE_OUT_OF_MEMORY, now_ms);
+		fetch_enter(fetch, FETCH_ENDED);
+	}
+}
+
+static void on_round(void *user)
+{
+	struct fetcher *fetcher = user;
+	struct list *link;
+
+	while ((link = list_take(&fetcher->ended)))
+		fetch_deliver(container_of(link, struct fetch, link));
+	while ((link = list_take(&fetcher->ready))) {
+		struct line *line = container_of(link, struct line, ready);
+
+		while (line_may_begin(line))
+			fetch_begin(container_of(line->waiting.next, struct fetch, link));
+	}
+}
+
+/* ---- public ---- */
+
+struct fetcher *fetcher_new(uv_loop_t *loop, struct clock *clock,
+	const struct fetcher_events *events, void *user)
+{
+	static const struct fetch_multi_events multi_events = {
+		.on_finished = on_finished,
+		.on_round = on_round,
+	};
+	struct fetcher *fetcher = xcalloc(1, sizeof(*fetcher));
+
+	fetcher->clock = clock;
+	fetcher->events = *events;
+	fetcher->user = user;
+	list_init(&fetcher->lines);
+	list_init(&fetcher->ready);
+	list_init(&fetcher->under_way);
+	list_init(&fetcher->ended);
+	fetcher->shared.multi = fetch_multi_new(loop, clock, &multi_events, fetcher);
+	return fetcher;
+}
+
+static void cancel_all(struct list *fetches)
+{
+	list_each (link, fetches)
+		fetch_cancel(container_of(link, struct fetch, link));
+}
+
+void fetcher_free(struct fetcher *fetcher)
+{
+	if (!fetcher)
+		return;
+	list_each (link, &fetcher->lines)
+		container_of(link, struct line, link)->superseded = false; /* stays */
+	cancel_all(&fetcher->under_way);
+	cancel_all(&fetcher->ended);
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+
+		cancel_all(&line->waiting);
+		line_free(line);
+	}
+	fetch_multi_free(fetcher->shared.multi);
+	body_pool_fini(&fetcher->shared.bodies);
+	free(fetcher);
+}
+
+/* Copies @text to @place, which moves on. NULL stays NULL. */
+static const char *copy_text(const char *text, char **place)
+{
+	char *copy = *place;
+
+	if (!text)
+		return NULL;
+	*place = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+static size_t text_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
+	fetch_done_fn on_done, void *user)
+{
+	size_t size = text_size(request->uri) + text_size(request->etag) +
+		text_size(request->last_modified);
+	struct fetch *fetch = xcalloc(1, sizeof(*fetch) + size);
+	char *place = fetch->texts;
+
+	list_init(&fetch->link);
+	fetch->line = line_of(fetcher, request->provider);
+	fetch->line->fetches++;
+	fetch->on_done = on_done;
+	fetch->user = user;
+	fetch->uri = copy_text(request->uri, &place);
+	fetch->etag = copy_text(request->etag, &place);
+	fetch->last_modified = copy_text(request->last_modified, &place);
+	fetch->has_digest = request->digest != NULL;
+	if (request->digest)
+		fetch->digest = *request->digest;
+	fetch->state = FETCH_APART;
+	fetch_enter(fetch, FETCH_WAITING);
+	return fetch;
+}
+
+void fetch_cancel(struct fetch *fetch)
+{
+	assert(fetch->state != FETCH_APART);
+	if (fetch->state == FETCH_UNDER_WAY)
+		fetch_multi_remove(fetch->line->fetcher->shared.multi,
+			transfer_easy(fetch->transfer));
+	fetch_free(fetch);
+}
+
+void fetcher_counters(const struct fetcher *fetcher, struct fetcher_counters *counters)
+{
+	*counters = (struct fetcher_counters){
+		.body_bytes = fetcher->shared.body_bytes,
+		.under_way = fetcher->under_way_count,
+		.waiting = fetcher->waiting_count,
+	};
+}

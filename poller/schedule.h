@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * Schedule: when each owned resource is polled.
+ *
+ * Polls stand at a phase of each resource's own, pinned to Redis's clock, so that a restart
+ * does not bunch them. One poll of a resource at a time; none while the lease does not run.
+ * Failures back off. Pure against clock.h, redis.h and fetch.h: the simulation runs it.
+ */
+
+#include "common/catalog.h"
+#include "common/clock.h"
+#include "common/membership.h"
+#include "common/metrics.h"
+#include "poller/fetch.h"
+#include "poller/resource.h"
+
+struct commits;
+struct schedule;
+
+struct schedule *schedule_new(struct clock *clock, struct membership *membership,
+	const struct catalog *catalog, struct fetcher *fetcher, struct commits *commits,
+	struct metrics *metrics);
+void schedule_free(struct schedule *schedule);
+
+/* Claim's events; see claim.h. */
+void schedule_claimed(
+	struct schedule *schedule, struct resource *resource, int64_t spread_ms);
+void schedule_reread(struct schedule *schedule, struct resource *resource);
+void schedule_unwanted(struct schedule *schedule, struct resource *resource);
+void schedule_dropped(struct schedule *schedule, struct resource *resource);
+void schedule_refresh(struct schedule *schedule, struct resource *resource);
+
+/** Commits' event: the poll under way is over, with or without success. */
+void schedule_done(
+	struct schedule *schedule, struct resource *resource, bool failed, int64_t retry_ms);
+
+/** When a poll that fails now will be tried again, milliseconds from now. */
+int64_t schedule_backoff_ms(
+	const struct resource *resource, uint32_t failures, int64_t retry_after_ms);
