@@ -1,0 +1,93 @@
+#pragma once
+
+/*
+ * Client: what a connected client watches, whatever wire it is on.
+ *
+ * Owns the client's subscriptions and decides what goes out next: answers first, in
+ * order, so that the acknowledgement of a subscribe is always ahead of its content; then
+ * what the subscriptions are owed, oldest first, always the newest of each. Nothing is
+ * queued for a client that is behind but a bounded number of answers.
+ */
+
+#include "common/catalog.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/document.h"
+#include "common/list.h"
+#include "common/metrics.h"
+#include "gateway/access.h"
+#include "gateway/frame.h"
+#include "gateway/refusal.h"
+#include "gateway/relay.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLIENT_ANSWERS_MAX 256               /* that wait to be sent */
+#define CLIENT_ANSWER_BYTES_MAX (256u << 10) /* likewise */
+#define CLIENT_REFRESH_MS 1000               /* between two of one client and resource */
+
+/** What all clients of a gateway share; outlives them. */
+struct client_shared {
+	struct clock *clock;
+	struct relay *relay;
+	struct access *access;
+	const struct catalog *catalog;
+	struct config_gateway_limits limits;
+	struct metrics *metrics;
+	struct document document; /* every message is read into it, one at a time */
+};
+
+struct client;
+
+/** How a wire sends. Neither function may free the client before it returns to the loop.
+ */
+struct client_wire {
+	/* Hands @frame over, keeping it if it must. True: it will reach the client whole,
+	 * or the connection ends. False: not now; the wire calls client_flush() when it
+	 * can. */
+	bool (*send)(struct client *client, struct frame *frame);
+	/* The client takes too little: end the connection. */
+	void (*drop)(struct client *client, const char *reason);
+};
+
+/** Embedded in its wire. */
+struct client {
+	struct client_shared *shared;
+	const struct client_wire *wire;
+	struct list holds; /* its subscriptions */
+	struct list owing; /* those that are owed something, the longest waiting first */
+	struct list answers; /* that wait to be sent */
+	size_t answer_count;
+	size_t answer_bytes;
+	uint32_t hold_count;
+	uint32_t serial; /* of the message being handled */
+	bool single;     /* each subscribe replaces the one before */
+	bool paused;
+	bool authenticated; /* has shown a token, or none is wanted */
+	bool handling;      /* a message: nothing but answers goes out before its end */
+};
+
+/**
+ * @authenticated  it has shown a token while connecting; without effect where none is
+ *                 wanted
+ */
+void client_init(struct client *client, struct client_shared *shared,
+	const struct client_wire *wire, bool single, bool authenticated);
+
+/** Ends all its subscriptions. */
+void client_fini(struct client *client);
+
+/** Does what a whole message asks for, and answers. */
+void client_message(struct client *client, const char *bytes, size_t length);
+
+/** Answers a message that is not done, unread where @bytes is NULL. */
+void client_refuse(struct client *client, const char *bytes, size_t length,
+	const struct refusal *refusal);
+
+/** Sends what is waiting, as far as the wire takes it. */
+void client_flush(struct client *client);
+
+/** Whether anything is waiting. */
+bool client_owes(const struct client *client);

@@ -1,0 +1,259 @@
+#include "gateway/gateway.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/membership.h"
+#include "common/memory.h"
+#include "common/metrics.h"
+#include "common/monitor.h"
+#include "common/process.h"
+#include "common/redis.h"
+#include "gateway/relay.h"
+#include "gateway/server.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define LEAVE_MS 2000 /* a Redis that does not answer holds nobody up longer */
+
+struct gateway {
+	const struct config *config;
+	struct metrics metrics;
+	char host[256];
+
+	uv_loop_t loop;
+	struct process process;
+	struct clock *clock;
+	struct redis *redis;
+	struct membership *membership;
+	struct relay *relay;
+	struct server *server;
+	struct monitor *monitor;
+
+	struct clock_timer leave;
+};
+
+/* ---- what the parts tell each other ---- */
+
+static void on_up(void *user)
+{
+	struct gateway *gateway = user;
+
+	log_info("connected to Redis");
+	gateway->process.was_up = true;
+	membership_on_up(gateway->membership);
+	relay_on_up(gateway->relay);
+}
+
+static void on_down(const char *reason, void *user)
+{
+	struct gateway *gateway = user;
+
+	log_warn("Redis is away, reconnecting reason=\"%s\"", reason);
+	membership_on_down(gateway->membership);
+	relay_on_down(gateway->relay);
+}
+
+static void on_message(const char *channel, size_t channel_length, const char *payload,
+	size_t length, void *user)
+{
+	struct gateway *gateway = user;
+
+	relay_on_message(gateway->relay, channel, channel_length, payload, length);
+}
+
+static void on_refused(const char *reason, void *user)
+{
+	struct gateway *gateway = user;
+
+	process_refused(&gateway->process, reason);
+}
+
+static void on_entered(void *user)
+{
+	struct gateway *gateway = user;
+
+	metrics_add(&gateway->metrics, METRIC_SESSIONS, 1);
+	relay_on_entered(gateway->relay);
+}
+
+static void on_lost(void *user)
+{
+	(void)user;
+	log_warn("our session was buried: registering everything again under a new one");
+}
+
+static void on_peers(void *user)
+{
+	struct gateway *gateway = user;
+
+	relay_on_peers(gateway->relay);
+}
+
+static void count_topics(struct gateway *gateway)
+{
+	struct topic_table *topics = relay_topics(gateway->relay);
+	struct metrics *metrics = &gateway->metrics;
+
+	metrics_set(metrics, METRIC_TOPICS, (int64_t)topic_count(topics));
+	metrics_set(
+		metrics, METRIC_SUBSCRIPTIONS, (int64_t)topic_subscription_count(topics));
+}
+
+static void on_renewing(void *user)
+{
+	struct gateway *gateway = user;
+	const int64_t *values = gateway->metrics.values;
+
+	count_topics(gateway);
+	membership_fact(gateway->membership, "clients", values[METRIC_CLIENTS]);
+	membership_fact(
+		gateway->membership, "subscriptions", values[METRIC_SUBSCRIPTIONS]);
+	membership_fact(gateway->membership, "resources", values[METRIC_TOPICS]);
+}
+
+/* ---- monitor ---- */
+
+static const char *not_ready(void *user)
+{
+	struct gateway *gateway = user;
+
+	if (gateway->process.stopping)
+		return "leaving";
+	if (!redis_is_up(gateway->redis))
+		return "Redis cannot be reached";
+	return membership_valid(gateway->membership) ? NULL : "the lease does not run";
+}
+
+static char *write_metrics(size_t *length, void *user)
+{
+	struct gateway *gateway = user;
+
+	count_topics(gateway);
+	process_redis_metrics(gateway->redis, &gateway->metrics);
+	return metrics_write(&gateway->metrics, METRICS_GATEWAY, length);
+}
+
+/* ---- leaving ---- */
+
+static void on_left(void *user)
+{
+	struct gateway *gateway = user;
+
+	log_info("leaving");
+	uv_stop(&gateway->loop);
+}
+
+static void on_leave_deadline(struct clock_timer *timer)
+{
+	struct gateway *gateway = container_of(timer, struct gateway, leave);
+
+	log_warn("Redis did not answer in time, leaving all the same; our interest goes "
+		 "when "
+		 "the lease has run out");
+	uv_stop(&gateway->loop);
+}
+
+static void on_clients_gone(void *user)
+{
+	struct gateway *gateway = user;
+
+	clock_timer_start_in(&gateway->leave, LEAVE_MS);
+	membership_leave(gateway->membership, on_left, gateway);
+}
+
+static void on_stop(void *user)
+{
+	struct gateway *gateway = user;
+
+	log_info("leaving: sending clients away clients=%lld",
+		(long long)gateway->metrics.values[METRIC_CLIENTS]);
+	server_stop(gateway->server, on_clients_gone, gateway);
+}
+
+/* ---- life ---- */
+
+static void make_parts(struct gateway *gateway)
+{
+	const struct config *config = gateway->config;
+	const struct redis_settings redis = {
+		config->redis, config->prefix, "uricast-gateway"};
+	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
+	const struct membership_settings member = {
+		MEMBERSHIP_GATEWAY, config->lease_ms, gateway->host, URICAST_VERSION};
+	const struct membership_events member_events = {
+		on_entered, on_lost, on_peers, on_renewing};
+
+	gateway->clock = clock_new(&gateway->loop);
+	clock_timer_init(&gateway->leave, gateway->clock, on_leave_deadline);
+	gateway->redis =
+		redis_new(&gateway->loop, gateway->clock, &redis, &redis_events, gateway);
+	gateway->membership = membership_new(
+		gateway->clock, gateway->redis, &member, &member_events, gateway);
+	gateway->relay = relay_new(gateway->clock, gateway->redis, gateway->membership,
+		&gateway->metrics, config->lease_ms);
+}
+
+static bool open_ports(struct gateway *gateway)
+{
+	const struct config *config = gateway->config;
+	const struct monitor_events events = {not_ready, write_metrics};
+	const struct server_settings settings = {.loop = &gateway->loop,
+		.clock = gateway->clock,
+		.config = config,
+		.relay = gateway->relay,
+		.membership = gateway->membership,
+		.metrics = &gateway->metrics};
+	const char *error = NULL;
+
+	gateway->server = server_new(&settings, &error);
+	if (gateway->server != NULL && config->metrics_listen != NULL)
+		gateway->monitor = monitor_new(
+			&gateway->loop, config->metrics_listen, &events, gateway, &error);
+	if (error != NULL)
+		log_error("%s", error);
+	return error == NULL;
+}
+
+struct gateway *gateway_new(const struct config *config)
+{
+	struct gateway *gateway = xcalloc(1, sizeof(*gateway));
+
+	gateway->config = config;
+	gethostname(gateway->host, sizeof(gateway->host) - 1);
+	uv_loop_init(&gateway->loop);
+	process_init(&gateway->process, &gateway->loop, on_stop, gateway);
+	process_start_metrics(&gateway->metrics);
+	make_parts(gateway);
+	if (open_ports(gateway))
+		return gateway;
+	gateway_free(gateway);
+	return NULL;
+}
+
+int gateway_run(struct gateway *gateway)
+{
+	log_info("gateway started version=%s listen=%s", URICAST_VERSION,
+		gateway->config->listen);
+	redis_start(gateway->redis);
+	uv_run(&gateway->loop, UV_RUN_DEFAULT);
+	return gateway->process.status;
+}
+
+void gateway_free(struct gateway *gateway)
+{
+	if (gateway == NULL)
+		return;
+	monitor_free(gateway->monitor);
+	server_free(gateway->server);
+	relay_free(gateway->relay);
+	membership_free(gateway->membership);
+	redis_free(gateway->redis);
+	clock_timer_stop(&gateway->leave);
+	process_fini(&gateway->process);
+	clock_free(gateway->clock);
+	process_close_loop(&gateway->loop);
+	free(gateway);
+}

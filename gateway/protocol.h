@@ -1,0 +1,101 @@
+#pragma once
+
+/*
+ * Protocol: what clients and the gateway say to each other, as JSON text. The shapes
+ * stand in docs/protocol.md.
+ *
+ * Pure text work: knows nothing of sockets, topics or who may do what. What a client
+ * sends is judged by common/document.h; what is echoed of it (id, uri) goes back byte for
+ * byte.
+ */
+
+#include "common/change.h"
+#include "common/document.h"
+#include "gateway/frame.h"
+#include "gateway/refusal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTOCOL_ID_MAX 256 /* bytes of an id as JSON */
+
+enum protocol_action {
+	PROTOCOL_SUBSCRIBE,
+	PROTOCOL_UNSUBSCRIBE,
+	PROTOCOL_PAUSE,
+	PROTOCOL_RESUME,
+	PROTOCOL_REFRESH,
+	PROTOCOL_AUTHENTICATE,
+	PROTOCOL_ACTION_COUNT
+};
+
+/** A client's message. Refers to the document and to the bytes it was read from. */
+struct protocol_message {
+	const struct document *document;
+	enum protocol_action action;
+	struct bytes id;      /* as JSON; start NULL where there is none */
+	uint32_t uri;         /* token of the string "uri", or 0 */
+	uint32_t uris;        /* token of the array "uris", or 0 */
+	uint32_t token;       /* token of the string "token", or 0 */
+	uint32_t interval_ms; /* 0: the default */
+	uint64_t since;       /* the version the client holds; 0: none, or none of ours */
+};
+
+/**
+ * Reads one message. Every member has the right type afterwards, and what the action
+ * needs is there: uri or uris (not both), or the token.
+ *
+ * @document  filled anew; must outlive @message
+ * @refusal   set where false is returned; id and uri of @message are then whatever could
+ *            be read, for the answer
+ */
+bool protocol_parse(struct document *document, const char *bytes, size_t length,
+	struct protocol_message *message, struct refusal *refusal);
+
+/** Walks the addresses of a message: the first, and the one after @uri; 0 at the end. */
+uint32_t protocol_first_uri(const struct protocol_message *message);
+uint32_t protocol_next_uri(const struct protocol_message *message, uint32_t uri);
+uint32_t protocol_uri_count(const struct protocol_message *message);
+
+/** One answer to a message that has an id, written address by address. */
+struct protocol_answer {
+	const struct protocol_message *message;
+	struct text text;
+	bool begun; /* something stands in the array */
+};
+
+void protocol_answer_begin(
+	struct protocol_answer *answer, const struct protocol_message *message);
+
+/** Adds what became of @uri: done, with @interval_ms where that is not 0. */
+void protocol_answer_done(
+	struct protocol_answer *answer, uint32_t uri, uint32_t interval_ms);
+void protocol_answer_refused(
+	struct protocol_answer *answer, uint32_t uri, const struct refusal *refusal);
+
+/** Returns the frame, or NULL when out of memory. */
+struct frame *protocol_answer_end(struct protocol_answer *answer);
+
+/** {"id":1,"ok":true}: for what has no address. NULL when out of memory. */
+struct frame *protocol_done_frame(const struct protocol_message *message);
+
+/**
+ * The answer to what was refused as a whole: by its id, else by its uri, else bare.
+ *
+ * @message  NULL where nothing could be read
+ * @uri      token of the address it is about, or 0
+ */
+struct frame *protocol_refused_frame(const struct protocol_message *message, uint32_t uri,
+	const struct refusal *refusal);
+
+/**
+ * {"uri":…,"version":"V","content":…}, the content byte for byte at the end before the
+ * brace; @is_text content is quoted as a JSON string. NULL when out of memory.
+ */
+struct frame *protocol_content_frame(
+	const char *address, uint64_t version, struct bytes content, bool is_text);
+
+/** {"uri":…,"state":"stale","error":{…}}, or without @error where it is empty. */
+struct frame *protocol_state_frame(
+	const char *address, enum resource_state state, struct bytes error);

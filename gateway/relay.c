@@ -1,0 +1,867 @@
+#include "gateway/relay.h"
+
+#include "common/keys.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "gateway/relay_link.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 64              /* addresses per interest or uninterest call */
+#define CALLS_MAX 4           /* of them under way at once */
+#define CHECK_BATCH 300       /* addresses per sweep call */
+#define TICK_MS 250           /* the pace of sweeps: at most 1200 addresses a second */
+#define SWEEP_MS 10000        /* a whole sweep, where there are few enough */
+#define TOUCH_MS 300000       /* a third of what keys live; TTL in scripts/prelude.lua */
+#define UNAVAILABLE_MS 2000   /* Redis may be away this long before anybody is told */
+#define GRACE_MS 2000         /* beyond the lease, before no_poller is said */
+#define NOTED_MS 12000        /* how old checked_at in Redis may be for a living owner */
+#define SUSPECT_CHECK_MS 1000 /* between two looks at what may have no poller */
+
+struct relay {
+	struct clock *clock;
+	struct redis *redis;
+	struct membership *membership;
+	struct metrics *metrics;
+	struct topic_table *topics;
+	uint32_t lease_ms;
+
+	struct list waiting; /* LINK_WAITING */
+	struct list live;    /* LINK_LIVE, the one swept longest ago first */
+	struct list leaving; /* LINK_LEAVING */
+	struct list idle;    /* LINK_OFF and without subscriptions: to be freed */
+	struct list suspects;
+	size_t live_count;
+	int calls; /* interest and uninterest under way */
+	bool sweeping;
+
+	struct clock_timer flush;
+	struct clock_timer tick;
+	double sweep_debt; /* addresses due by now, of the sweep in progress */
+	int64_t suspects_checked_at_ms;
+	int64_t down_since_ms; /* monotonic; 0 while the link is up */
+	bool told_unavailable;
+	int64_t pollerless_since_ms; /* monotonic; 0 while a poller is alive */
+};
+
+/* Topics of one call. They stay in a state that keeps them from being freed. */
+struct batch {
+	struct relay *relay;
+	size_t count;
+	struct topic *topics[];
+};
+
+/* ---- states ---- */
+
+/* The only writer of link->state. */
+static void link_enter(
+	struct relay *relay, struct topic *topic, enum relay_link_state state)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	struct list *lists[] = {
+		[LINK_WAITING] = &relay->waiting,
+		[LINK_LIVE] = &relay->live,
+		[LINK_LEAVING] = &relay->leaving,
+		[LINK_UNREGISTERING] = NULL,
+	};
+
+	if (link->state == LINK_LIVE)
+		relay->live_count--;
+	if (state == LINK_LIVE)
+		relay->live_count++;
+	link->state = state;
+	list_remove(&link->on_list);
+	if (lists[state] != NULL)
+		list_append(lists[state], &link->on_list);
+	if (state == LINK_OFF && topic_subscribers(topic) == 0)
+		list_append(&relay->idle, &link->on_list);
+	if (state == LINK_OFF)
+		list_remove(&link->suspect);
+	clock_timer_start_in(&relay->flush, 0);
+}
+
+static struct topic *topic_on_list(struct list *link)
+{
+	return topic_of_relay_link(container_of(link, struct relay_link, on_list));
+}
+
+static void suspect(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	if (list_empty(&link->suspect))
+		list_append(&relay->suspects, &link->suspect);
+}
+
+/* It has an owner, and what it shows is confirmed. */
+static void trust(struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	link->ownerless_since_ms = 0;
+	list_remove(&link->suspect);
+	topic_doubt(topic, NULL, NULL, 0);
+}
+
+/* Doubted topics are suspects, so that they are looked at again soon. */
+static void doubt(
+	struct relay *relay, struct topic *topic, const char *code, const char *message)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	if (topic_doubt_code(topic) != NULL && strcmp(topic_doubt_code(topic), code) == 0)
+		return;
+	link->doubted_at_ms = membership_redis_ms(relay->membership);
+	suspect(relay, topic);
+	topic_doubt(topic, code, message, clock_wall_ms(relay->clock));
+}
+
+/* ---- a topic's channel ---- */
+
+static void change_channel(struct relay *relay, struct topic *topic, struct key *key)
+{
+	key_write(key, redis_prefix(relay->redis), KEYS_CHANGE, topic_address(topic));
+}
+
+struct acknowledgement {
+	struct relay *relay;
+	char address[];
+};
+
+static void on_acknowledged(int error, const redisReply *reply, void *user)
+{
+	struct acknowledgement *wait = user;
+	struct topic *topic =
+		topic_find(wait->relay->topics, wait->address, strlen(wait->address));
+
+	(void)reply;
+	/* On an error, on_up begins anew. */
+	if (error == 0 && topic != NULL &&
+		topic_relay_link(topic)->state == LINK_SUBSCRIBING)
+		link_enter(wait->relay, topic, LINK_WAITING);
+	free(wait);
+}
+
+static void listen_to(struct relay *relay, struct topic *topic)
+{
+	size_t length = strlen(topic_address(topic));
+	struct acknowledgement *wait = xcalloc(1, sizeof(*wait) + length + 1);
+	struct key key;
+
+	wait->relay = relay;
+	memcpy(wait->address, topic_address(topic), length + 1);
+	link_enter(relay, topic, LINK_SUBSCRIBING);
+	change_channel(relay, topic, &key);
+	redis_subscribe(relay->redis, key.text, key.length, on_acknowledged, wait);
+}
+
+static void stop_listening(struct relay *relay, struct topic *topic)
+{
+	struct key key;
+
+	change_channel(relay, topic, &key);
+	redis_unsubscribe(relay->redis, key.text, key.length);
+	link_enter(relay, topic, LINK_OFF);
+}
+
+/* ---- what interest answers ---- */
+
+static struct bytes element_bytes(const redisReply *entry, size_t index)
+{
+	if (index >= entry->elements || entry->element[index]->type != REDIS_REPLY_STRING)
+		return (struct bytes){NULL, 0};
+	return (struct bytes){
+		entry->element[index]->str, (size_t)entry->element[index]->len};
+}
+
+static uint64_t element_number(const redisReply *entry, size_t index)
+{
+	struct bytes bytes = element_bytes(entry, index);
+	uint64_t number = 0;
+
+	change_number(bytes.start, bytes.length, &number);
+	return number;
+}
+
+enum entry_field {
+	ENTRY_REVISION,
+	ENTRY_VERSION,
+	ENTRY_STATE,
+	ENTRY_TYPE,
+	ENTRY_CHECKED_AT,
+	ENTRY_INTERVAL,
+	ENTRY_ERROR,
+	ENTRY_OWNER,
+	ENTRY_CONTENT,
+	ENTRY_COUNT
+};
+
+static void read_entry(struct change *change, const redisReply *entry)
+{
+	struct bytes state = element_bytes(entry, ENTRY_STATE);
+	struct bytes type = element_bytes(entry, ENTRY_TYPE);
+
+	*change = (struct change){
+		.revision = element_number(entry, ENTRY_REVISION),
+		.version = element_number(entry, ENTRY_VERSION),
+		.state = resource_state_parse(state.start, state.length),
+		.is_text = type.length == 4 && memcmp(type.start, "text", 4) == 0,
+		.checked_at_ms = (int64_t)element_number(entry, ENTRY_CHECKED_AT),
+		.interval_ms = (uint32_t)element_number(entry, ENTRY_INTERVAL),
+		.error = element_bytes(entry, ENTRY_ERROR),
+		.content = element_bytes(entry, ENTRY_CONTENT),
+	};
+}
+
+static bool confirmed_within(
+	struct relay *relay, int64_t checked_at_ms, int64_t tolerance_ms)
+{
+	return membership_redis_ms(relay->membership) - checked_at_ms <= tolerance_ms;
+}
+
+static int64_t sweep_length_ms(const struct relay *relay)
+{
+	int64_t paced_ms = (int64_t)relay->live_count * TICK_MS / CHECK_BATCH;
+
+	return paced_ms > SWEEP_MS ? paced_ms : SWEEP_MS;
+}
+
+static void judge_ownerless(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	int64_t now_ms = clock_now_ms(relay->clock);
+
+	suspect(relay, topic);
+	if (link->ownerless_since_ms == 0)
+		link->ownerless_since_ms = now_ms;
+	else if (now_ms - link->ownerless_since_ms >= relay->lease_ms + GRACE_MS)
+		doubt(relay, topic, "no_poller", "no poller has taken this resource");
+}
+
+/* Decides whether we can vouch for @topic, by what Redis just said of it. */
+static void judge(
+	struct relay *relay, struct topic *topic, bool owned, int64_t checked_at_ms)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	int64_t interval_ms = topic_interval_ms(topic);
+
+	topic_checked(topic, checked_at_ms);
+	if (!owned) {
+		judge_ownerless(relay, topic);
+		return;
+	}
+	link->ownerless_since_ms = 0;
+	if (topic_doubt_code(topic) != NULL) {
+		if (checked_at_ms >= link->doubted_at_ms ||
+			confirmed_within(relay, checked_at_ms, interval_ms + GRACE_MS))
+			trust(topic);
+	} else if (topic_state(topic) == RESOURCE_FRESH &&
+		!confirmed_within(relay, checked_at_ms,
+			3 * interval_ms + NOTED_MS + sweep_length_ms(relay))) {
+		doubt(relay, topic, "unconfirmed",
+			"nothing has checked the content for three intervals");
+	} else {
+		trust(topic);
+	}
+}
+
+/* Content that was kept for a viewer who comes back may be of another time. */
+static void judge_retained(
+	struct relay *relay, struct topic *topic, const struct change *change, bool owned)
+{
+	int64_t noted_ms = owned ? NOTED_MS : 0;
+
+	if (change->state == RESOURCE_FRESH &&
+		!confirmed_within(relay, change->checked_at_ms,
+			2 * (int64_t)change->interval_ms + noted_ms))
+		doubt(relay, topic, "unconfirmed",
+			"the content has not been checked lately");
+}
+
+static void take_entry(struct relay *relay, struct topic *topic, const redisReply *entry)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	bool first = topic_revision(topic) == 0;
+	struct change change;
+	bool owned;
+
+	if (entry->type != REDIS_REPLY_ARRAY || entry->elements < ENTRY_COUNT) {
+		link_enter(relay, topic, LINK_WAITING);
+		return;
+	}
+	read_entry(&change, entry);
+	if ((change.state != RESOURCE_UNKNOWN && topic_apply(topic, &change) != 0) ||
+		link->read_again) {
+		link->read_again = false;
+		link_enter(relay, topic, LINK_WAITING);
+		return;
+	}
+	owned = element_bytes(entry, ENTRY_OWNER).length > 0;
+	link->touched_at_ms = clock_now_ms(relay->clock);
+	link_enter(relay, topic, LINK_LIVE);
+	if (first)
+		judge_retained(relay, topic, &change, owned);
+	judge(relay, topic, owned, change.checked_at_ms);
+}
+
+static void on_registered(int error, const redisReply *reply, void *user)
+{
+	struct batch *batch = user;
+	struct relay *relay = batch->relay;
+	bool done = error == 0 && reply->type == REDIS_REPLY_ARRAY &&
+		reply->elements == batch->count + 1;
+
+	relay->calls--;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct topic *topic = batch->topics[i];
+		struct relay_link *link = topic_relay_link(topic);
+
+		/* After a loss of the link, listening comes first again. */
+		if (link->state != LINK_REGISTERING)
+			continue;
+		if (!done)
+			link_enter(relay, topic, LINK_WAITING);
+		else
+			take_entry(relay, topic, reply->element[i + 1]);
+		if (link->state != LINK_OFF && topic_interest(topic).subscribers == 0)
+			link_enter(relay, topic, LINK_LEAVING);
+	}
+	/* Not at once: the session may have to be renewed or entered first. */
+	if (!done)
+		clock_timer_start_in(&relay->flush, TICK_MS);
+	free(batch);
+}
+
+static void on_unregistered(int error, const redisReply *reply, void *user)
+{
+	struct batch *batch = user;
+	struct relay *relay = batch->relay;
+	bool done = error == 0 && reply->type == REDIS_REPLY_STRING;
+
+	relay->calls--;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct topic *topic = batch->topics[i];
+
+		if (topic_relay_link(topic)->state != LINK_UNREGISTERING)
+			continue;
+		if (topic_interest(topic).subscribers > 0)
+			link_enter(relay, topic, LINK_WAITING);
+		else if (done)
+			stop_listening(relay, topic);
+		else
+			link_enter(relay, topic, LINK_LEAVING);
+	}
+	if (!done)
+		clock_timer_start_in(&relay->flush, TICK_MS);
+	free(batch);
+}
+
+/* ---- registering ---- */
+
+static void add_share(struct redis_args *args, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	struct topic_interest interest = topic_interest(topic);
+
+	link->subscribers = interest.subscribers;
+	link->interval_ms = interest.interval_ms;
+	redis_args_text(args, topic_address(topic));
+	redis_args_number(args, link->subscribers);
+	redis_args_number(args, link->interval_ms);
+	redis_args_number(args, (int64_t)topic_revision(topic));
+}
+
+static struct batch *take_batch(
+	struct relay *relay, struct list *list, enum relay_link_state next)
+{
+	struct batch *batch = xcalloc(1, sizeof(*batch) + BATCH * sizeof(struct topic *));
+
+	batch->relay = relay;
+	while (batch->count < BATCH && !list_empty(list)) {
+		struct topic *topic = topic_on_list(list->next);
+
+		link_enter(relay, topic, next);
+		batch->topics[batch->count++] = topic;
+	}
+	return batch;
+}
+
+static void register_some(struct relay *relay)
+{
+	struct batch *batch = take_batch(relay, &relay->waiting, LINK_REGISTERING);
+	struct redis_args args = {0};
+
+	redis_args_text(&args, membership_session(relay->membership));
+	for (size_t i = 0; i < batch->count; i++)
+		add_share(&args, batch->topics[i]);
+	relay->calls++;
+	redis_script(relay->redis, REDIS_SCRIPT_INTEREST, &args, REDIS_NORMAL,
+		on_registered, batch);
+}
+
+static void unregister_some(struct relay *relay)
+{
+	struct batch *batch = take_batch(relay, &relay->leaving, LINK_UNREGISTERING);
+	struct redis_args args = {0};
+
+	redis_args_text(&args, membership_session(relay->membership));
+	for (size_t i = 0; i < batch->count; i++)
+		redis_args_text(&args, topic_address(batch->topics[i]));
+	relay->calls++;
+	redis_script(relay->redis, REDIS_SCRIPT_UNINTEREST, &args, REDIS_NORMAL,
+		on_unregistered, batch);
+}
+
+static void free_idle(struct relay *relay)
+{
+	struct list held;
+	struct list *link;
+
+	list_init(&held);
+	while ((link = list_take(&relay->idle)) != NULL) {
+		struct topic *topic = topic_on_list(link);
+
+		if (topic_relay_link(topic)->held)
+			list_append(&held, link);
+		else if (topic_subscribers(topic) == 0)
+			topic_forget(topic);
+	}
+	while ((link = list_take(&held)) != NULL)
+		list_append(&relay->idle, link);
+}
+
+static void flush(struct relay *relay)
+{
+	free_idle(relay);
+	if (!redis_is_up(relay->redis) || !membership_valid(relay->membership))
+		return;
+	while (relay->calls < CALLS_MAX && !list_empty(&relay->waiting))
+		register_some(relay);
+	while (relay->calls < CALLS_MAX && !list_empty(&relay->leaving))
+		unregister_some(relay);
+	/* Started by link_enter() meanwhile; the answers will start it again. */
+	clock_timer_stop(&relay->flush);
+}
+
+static void on_flush(struct clock_timer *timer)
+{
+	flush(container_of(timer, struct relay, flush));
+}
+
+/* ---- events of the topics ---- */
+
+static void on_wanted(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+	struct relay_link *link = topic_relay_link(topic);
+
+	switch (link->state) {
+	case LINK_OFF:
+		if (redis_is_up(relay->redis))
+			listen_to(relay, topic);
+		else if (relay->told_unavailable)
+			doubt(relay, topic, "redis_unavailable",
+				"Redis cannot be reached");
+		break;
+	case LINK_LEAVING:
+		link_enter(relay, topic, LINK_WAITING);
+		break;
+	case LINK_SUBSCRIBING:
+	case LINK_WAITING:
+	case LINK_REGISTERING:
+	case LINK_LIVE:
+	case LINK_UNREGISTERING:
+		break; /* the sweep or the answer brings new numbers to Redis */
+	}
+}
+
+static void on_unwanted(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+
+	switch (topic_relay_link(topic)->state) {
+	case LINK_OFF:
+	case LINK_SUBSCRIBING:
+		/* Nothing is registered yet; an acknowledgement finds it off, or gone. */
+		stop_listening(relay, topic);
+		break;
+	case LINK_WAITING:
+	case LINK_LIVE:
+		link_enter(relay, topic, LINK_LEAVING);
+		break;
+	case LINK_REGISTERING:
+	case LINK_LEAVING:
+	case LINK_UNREGISTERING:
+		break;
+	}
+}
+
+/* ---- changes ---- */
+
+static void read_again(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	metrics_add(relay->metrics, METRIC_RESYNCS, 1);
+	if (link->state == LINK_LIVE)
+		link_enter(relay, topic, LINK_WAITING);
+	else if (link->state == LINK_REGISTERING)
+		link->read_again = true;
+}
+
+void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
+	const char *payload, size_t length)
+{
+	const char *prefix = redis_prefix(relay->redis);
+	const char *address = key_suffix(prefix, KEYS_CHANGE, channel, channel_length);
+	struct topic *topic;
+	struct change change;
+
+	if (address == NULL)
+		return;
+	topic = topic_find(
+		relay->topics, address, channel_length - (size_t)(address - channel));
+	if (topic == NULL)
+		return;
+	if (change_parse(&change, payload, length) != 0) {
+		log_warn("malformed change ignored, reading the resource again uri=%s",
+			topic_address(topic));
+		read_again(relay, topic);
+		return;
+	}
+	if (change.revision <= topic_revision(topic))
+		return;
+	if (topic_apply(topic, &change) != 0) {
+		read_again(relay, topic);
+		return;
+	}
+	metrics_add(relay->metrics, METRIC_CHANGES, 1);
+	trust(topic);
+}
+
+/* ---- the sweep ---- */
+
+struct check {
+	uint64_t revision;
+	uint64_t floor;
+	uint64_t checked_at_ms;
+	char owner;
+	bool interested;
+};
+
+static bool check_parse(struct check *check, const redisReply *reply)
+{
+	char interest;
+
+	if (reply->type != REDIS_REPLY_STRING ||
+		sscanf(reply->str, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %c %c",
+			&check->revision, &check->floor, &check->checked_at_ms,
+			&check->owner, &interest) != 5)
+		return false;
+	check->interested = interest == '1';
+	return true;
+}
+
+static bool share_differs(struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	struct topic_interest interest = topic_interest(topic);
+
+	return interest.subscribers != link->subscribers ||
+		interest.interval_ms != link->interval_ms;
+}
+
+static void take_check(
+	struct relay *relay, struct topic *topic, const struct check *check)
+{
+	uint64_t held = topic_revision(topic);
+	/* Redis has forgotten what we hold: registering again makes it a floor. */
+	bool forgotten = check->revision < held && check->floor < held;
+
+	if (check->revision > held)
+		metrics_add(relay->metrics, METRIC_RESYNCS, 1);
+	judge(relay, topic, check->owner == '+', (int64_t)check->checked_at_ms);
+	if (check->revision > held || forgotten || !check->interested ||
+		share_differs(topic))
+		link_enter(relay, topic, LINK_WAITING);
+}
+
+static void on_checked(int error, const redisReply *reply, void *user)
+{
+	struct batch *batch = user;
+	struct relay *relay = batch->relay;
+	size_t answered =
+		error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+
+	relay->sweeping = false;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct topic *topic = batch->topics[i];
+		struct relay_link *link = topic_relay_link(topic);
+		struct check check;
+
+		link->held = false;
+		if (i < answered && link->state == LINK_LIVE &&
+			check_parse(&check, reply->element[i]))
+			take_check(relay, topic, &check);
+	}
+	free(batch);
+	free_idle(relay);
+}
+
+static void touch(struct relay *relay, const struct batch *batch)
+{
+	int64_t now_ms = clock_now_ms(relay->clock);
+	struct redis_args args = {0};
+
+	redis_args_text(&args, "gateway");
+	redis_args_text(&args, membership_session(relay->membership));
+	for (size_t i = 0; i < batch->count; i++) {
+		struct relay_link *link = topic_relay_link(batch->topics[i]);
+
+		if (now_ms - link->touched_at_ms < TOUCH_MS)
+			continue;
+		link->touched_at_ms = now_ms;
+		redis_args_text(&args, topic_address(batch->topics[i]));
+	}
+	if (args.count > 2)
+		redis_script(relay->redis, REDIS_SCRIPT_TOUCH, &args, REDIS_NORMAL, NULL,
+			NULL);
+	redis_args_fini(&args);
+}
+
+static void check_batch(struct relay *relay, struct batch *batch)
+{
+	struct redis_args args = {0};
+
+	if (batch->count == 0) {
+		free(batch);
+		return;
+	}
+	redis_args_text(&args, "gateway");
+	redis_args_text(&args, membership_session(relay->membership));
+	for (size_t i = 0; i < batch->count; i++) {
+		topic_relay_link(batch->topics[i])->held = true;
+		redis_args_text(&args, topic_address(batch->topics[i]));
+	}
+	touch(relay, batch);
+	relay->sweeping = true;
+	redis_script(
+		relay->redis, REDIS_SCRIPT_CHECK, &args, REDIS_NORMAL, on_checked, batch);
+}
+
+static struct batch *check_batch_new(struct relay *relay, size_t most)
+{
+	struct batch *batch = xcalloc(1, sizeof(*batch) + most * sizeof(struct topic *));
+
+	batch->relay = relay;
+	return batch;
+}
+
+/* Those that may have no poller are looked at every second, some at a time. */
+static void check_suspects(struct relay *relay)
+{
+	struct batch *batch = check_batch_new(relay, CHECK_BATCH);
+	struct list *first = relay->suspects.next;
+
+	relay->suspects_checked_at_ms = clock_now_ms(relay->clock);
+	for (int i = 0; i < CHECK_BATCH; i++) {
+		struct list *next = relay->suspects.next;
+		struct relay_link *link = container_of(next, struct relay_link, suspect);
+
+		if (i > 0 && next == first)
+			break;
+		list_remove(next);
+		list_append(&relay->suspects, next);
+		if (link->state == LINK_LIVE)
+			batch->topics[batch->count++] = topic_of_relay_link(link);
+	}
+	check_batch(relay, batch);
+}
+
+/* As many as are due by now for one sweep of all in sweep_length_ms(). */
+static void sweep_some(struct relay *relay)
+{
+	size_t due;
+	struct batch *batch;
+
+	relay->sweep_debt +=
+		(double)relay->live_count * TICK_MS / (double)sweep_length_ms(relay);
+	due = (size_t)relay->sweep_debt;
+	if (due > CHECK_BATCH)
+		due = CHECK_BATCH;
+	if (due > relay->live_count)
+		due = relay->live_count;
+	if (due == 0)
+		return;
+	relay->sweep_debt = 0;
+	batch = check_batch_new(relay, due);
+	while (batch->count < due) {
+		struct list *first = list_take(&relay->live);
+
+		list_append(&relay->live, first);
+		batch->topics[batch->count++] = topic_on_list(first);
+	}
+	check_batch(relay, batch);
+}
+
+/* ---- when nobody can be vouched for ---- */
+
+static void doubt_redis(struct topic *topic, void *user)
+{
+	doubt(user, topic, "redis_unavailable", "Redis cannot be reached");
+}
+
+static void doubt_pollers(struct topic *topic, void *user)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	if (link->state == LINK_LIVE)
+		doubt(user, topic, "no_poller", "no poller is running");
+}
+
+static bool any_poller_alive(struct relay *relay)
+{
+	const struct member *pollers;
+	size_t count = membership_pollers(relay->membership, &pollers);
+
+	for (size_t i = 0; i < count; i++) {
+		if (pollers[i].alive)
+			return true;
+	}
+	return false;
+}
+
+static void tell_outages(struct relay *relay)
+{
+	int64_t now_ms = clock_now_ms(relay->clock);
+
+	if (relay->down_since_ms != 0 && !relay->told_unavailable &&
+		now_ms - relay->down_since_ms >= UNAVAILABLE_MS) {
+		relay->told_unavailable = true;
+		topic_each(relay->topics, doubt_redis, relay);
+	}
+	if (relay->pollerless_since_ms != 0 && relay->down_since_ms == 0 &&
+		now_ms - relay->pollerless_since_ms >= GRACE_MS)
+		topic_each(relay->topics, doubt_pollers, relay);
+}
+
+static void on_tick(struct clock_timer *timer)
+{
+	struct relay *relay = container_of(timer, struct relay, tick);
+
+	clock_timer_start_in(timer, TICK_MS);
+	tell_outages(relay);
+	flush(relay);
+	if (relay->sweeping || !redis_is_up(relay->redis) ||
+		!membership_valid(relay->membership))
+		return;
+	if (!list_empty(&relay->suspects) &&
+		clock_now_ms(relay->clock) - relay->suspects_checked_at_ms >=
+			SUSPECT_CHECK_MS)
+		check_suspects(relay);
+	else
+		sweep_some(relay);
+}
+
+/* ---- public ---- */
+
+struct relay *relay_new(struct clock *clock, struct redis *redis,
+	struct membership *membership, struct metrics *metrics, uint32_t lease_ms)
+{
+	struct relay *relay = xcalloc(1, sizeof(*relay));
+	const struct topic_events events = {on_wanted, on_unwanted};
+
+	relay->clock = clock;
+	relay->redis = redis;
+	relay->membership = membership;
+	relay->metrics = metrics;
+	relay->lease_ms = lease_ms;
+	relay->topics = topic_table_new(clock, &events, relay);
+	list_init(&relay->waiting);
+	list_init(&relay->live);
+	list_init(&relay->leaving);
+	list_init(&relay->idle);
+	list_init(&relay->suspects);
+	clock_timer_init(&relay->flush, clock, on_flush);
+	clock_timer_init(&relay->tick, clock, on_tick);
+	clock_timer_start_in(&relay->tick, TICK_MS);
+	relay->down_since_ms = clock_now_ms(clock);
+	return relay;
+}
+
+void relay_free(struct relay *relay)
+{
+	if (relay == NULL)
+		return;
+	clock_timer_stop(&relay->flush);
+	clock_timer_stop(&relay->tick);
+	topic_table_free(relay->topics);
+	free(relay);
+}
+
+struct topic_table *relay_topics(struct relay *relay)
+{
+	return relay->topics;
+}
+
+static void begin_anew(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+
+	if (topic_interest(topic).subscribers > 0)
+		listen_to(relay, topic);
+	else if (topic_relay_link(topic)->state != LINK_OFF)
+		link_enter(relay, topic, LINK_LEAVING);
+}
+
+void relay_on_up(struct relay *relay)
+{
+	relay->down_since_ms = 0;
+	relay->told_unavailable = false;
+	topic_each(relay->topics, begin_anew, relay);
+}
+
+void relay_on_down(struct relay *relay)
+{
+	if (relay->down_since_ms == 0)
+		relay->down_since_ms = clock_now_ms(relay->clock);
+}
+
+static void register_again(struct topic *topic, void *user)
+{
+	if (topic_relay_link(topic)->state == LINK_LIVE)
+		link_enter(user, topic, LINK_WAITING);
+}
+
+void relay_on_entered(struct relay *relay)
+{
+	topic_each(relay->topics, register_again, relay);
+	clock_timer_start_in(&relay->flush, 0);
+}
+
+void relay_on_peers(struct relay *relay)
+{
+	if (any_poller_alive(relay))
+		relay->pollerless_since_ms = 0;
+	else if (relay->pollerless_since_ms == 0)
+		relay->pollerless_since_ms = clock_now_ms(relay->clock);
+}
+
+void relay_refresh(struct relay *relay, struct topic *topic)
+{
+	struct redis_args args = {0};
+	struct key wake;
+	char hint[ADDRESS_MAX + sizeof("poll ")];
+
+	key_write(&wake, redis_prefix(relay->redis), KEYS_WAKE, "");
+	snprintf(hint, sizeof(hint), "poll %s", topic_address(topic));
+	redis_args_text(&args, "PUBLISH");
+	redis_args_add(&args, wake.text, wake.length);
+	redis_args_text(&args, hint);
+	redis_command(relay->redis, &args, NULL, NULL);
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+/*
+ * Relay: keeps every topic what Redis holds.
+ *
+ * Registers interest, listens to the channels, re-reads what was missed, sweeps, and says
+ * when the gateway itself cannot vouch for a topic. The order that makes it safe stands
+ * in docs/architecture.md: subscribe, acknowledgement, interest, then whatever has a
+ * higher revision. Owns the topic table. Pure against clock.h and redis.h: the simulation
+ * runs it.
+ */
+
+#include "common/clock.h"
+#include "common/membership.h"
+#include "common/metrics.h"
+#include "common/redis.h"
+#include "gateway/topic.h"
+
+struct relay;
+
+struct relay *relay_new(struct clock *clock, struct redis *redis,
+	struct membership *membership, struct metrics *metrics, uint32_t lease_ms);
+void relay_free(struct relay *relay);
+
+struct topic_table *relay_topics(struct relay *relay);
+
+/* What main passes on from redis.h and membership.h. */
+void relay_on_up(struct relay *relay);
+void relay_on_down(struct relay *relay);
+void relay_on_entered(struct relay *relay); /* a new session: register everything again */
+void relay_on_peers(
+	struct relay *relay); /* the set of pollers, or who is alive, changed */
+void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
+	const char *payload, size_t length);
+
+/** Asks the owner of @topic to poll now. Rate limiting is the caller's. */
+void relay_refresh(struct relay *relay, struct topic *topic);

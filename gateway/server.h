@@ -1,0 +1,49 @@
+#pragma once
+
+/*
+ * Server: the clients' port.
+ *
+ * Accepts, up to the cap of clients; a connection begins as HTTP (http.h, site.h) and
+ * moves to libwebsockets when it becomes a WebSocket (websocket.h). Owns all of these.
+ */
+
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/membership.h"
+#include "common/metrics.h"
+#include "gateway/relay.h"
+
+#include <uv.h>
+
+struct server;
+
+struct server_settings {
+	uv_loop_t *loop;
+	struct clock *clock;
+	const struct config *config; /* must outlive the server */
+	struct relay *relay;
+	struct membership *membership;
+	struct metrics *metrics;
+};
+
+/**
+ * Listens on config->listen.
+ *
+ * Returns the server, or NULL with a sentence that names what to change in @error, which
+ * is static until the next call.
+ */
+struct server *server_new(const struct server_settings *settings, const char **error);
+
+/**
+ * Accepts nobody any more and sends everybody away.
+ *
+ * @on_stopped  runs when nobody is left, or after two seconds
+ */
+void server_stop(struct server *server, void (*on_stopped)(void *user), void *user);
+
+/** Only after server_stop(); runs the loop for what libwebsockets closes. Accepts NULL.
+ */
+void server_free(struct server *server);
+
+/** Where it listens. */
+int server_port(const struct server *server);

@@ -1,0 +1,183 @@
+#include "gateway/site.h"
+
+#include "gateway/resource.h"
+#include "gateway/upgrade.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct page {
+	const char *path;
+	bool wants_token;
+	void (*answer)(struct site_request *request);
+};
+
+static void answer_front(struct site_request *request)
+{
+	static const char text[] =
+		"This is a uricast gateway: it makes HTTP APIs live that can only be "
+		"polled.\n"
+		"\n"
+		"WebSocket  /ws, then {\"action\":\"subscribe\",\"uri\":\"/nodes\"}\n"
+		"HTTP       /resource?uri=/nodes (the address percent-encoded)\n";
+
+	http_answer(request->connection,
+		&(struct answer){.status = 200,
+			.type = "text/plain; charset=utf-8",
+			.headers = request->headers,
+			.body = {text, sizeof(text) - 1}});
+}
+
+/* Shows its token in other ways too, and later: see upgrade.h. */
+static const struct page pages[] = {
+	{"/", false, answer_front},
+	{"/resource", true, resource_answer},
+	{"/ws", false, upgrade_answer},
+};
+
+static const struct page *find_page(struct bytes path)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (bytes_are(path, pages[i].path))
+			return &pages[i];
+	return NULL;
+}
+
+void site_refuse(struct site_request *request, unsigned status, const char *code,
+	const char *message)
+{
+	struct refusal refusal;
+	char headers[sizeof(request->headers) + 64];
+
+	snprintf(headers, sizeof(headers), "%s%s", request->headers,
+		status == 401           ? "WWW-Authenticate: Bearer\r\n"
+			: status == 405 ? "Allow: GET, HEAD\r\n"
+					: "");
+	refusal_set(&refusal, code, "%s", message);
+	http_refuse(request->connection, status, &refusal, headers);
+}
+
+struct bytes site_bearer(const struct head *head)
+{
+	static const char scheme[] = "Bearer ";
+	struct bytes value = head_field(head, "authorization");
+	size_t length = sizeof(scheme) - 1;
+
+	if (value.length < length || strncasecmp(value.start, scheme, length) != 0)
+		return (struct bytes){NULL, 0};
+	return (struct bytes){value.start + length, value.length - length};
+}
+
+/* False where it is too long. */
+static bool copy_field(const struct head *head, const char *name, char *buffer)
+{
+	struct bytes value = head_field(head, name);
+
+	if (value.length >= SITE_FIELD_MAX)
+		return false;
+	if (value.length > 0)
+		memcpy(buffer, value.start, value.length);
+	buffer[value.length] = '\0';
+	return true;
+}
+
+/* Lets pages of a listed origin read the answer. */
+static void allow_reading(struct site_request *request)
+{
+	if (access_origin_listed(request->site->shared->access, request->origin))
+		snprintf(request->headers, sizeof(request->headers),
+			"Access-Control-Allow-Origin: %s\r\n"
+			"Access-Control-Expose-Headers: Age, Cache-Status, ETag, "
+			"Uricast-Error, "
+			"Uricast-State\r\n"
+			"Vary: Origin\r\n",
+			request->origin);
+}
+
+static bool may_come(struct site_request *request)
+{
+	struct client_shared *shared = request->site->shared;
+	char host[SITE_FIELD_MAX];
+	enum access_verdict verdict;
+
+	if (!copy_field(request->head, "origin", request->origin) ||
+		!copy_field(request->head, "host", host)) {
+		request->origin[0] = '\0';
+		site_refuse(request, 400, "bad_request",
+			"a header is longer than 1023 bytes");
+		return false;
+	}
+	verdict = access_judge(shared->access, request->origin, host);
+	if (verdict == ACCESS_OK)
+		return true;
+	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	site_refuse(request, 403, "origin_denied", access_verdict_text(verdict));
+	return false;
+}
+
+/* A browser asks so whether a page may send its token (the preflight of CORS). */
+static void answer_options(struct site_request *request)
+{
+	char headers[sizeof(request->headers) + 192];
+
+	snprintf(headers, sizeof(headers),
+		"%sAccess-Control-Allow-Methods: GET, HEAD\r\n"
+		"Access-Control-Allow-Headers: Authorization, If-None-Match\r\n"
+		"Access-Control-Max-Age: 600\r\n",
+		request->headers);
+	http_answer(request->connection,
+		&(struct answer){.status = 204, .headers = headers, .close = false});
+}
+
+static bool shows_token(struct site_request *request)
+{
+	struct client_shared *shared = request->site->shared;
+	struct bytes token = site_bearer(request->head);
+
+	if (!access_wants_token(shared->access))
+		return true;
+	if (token.start != NULL &&
+		access_token_valid(shared->access, token.start, token.length))
+		return true;
+	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	site_refuse(request, 401, "unauthorized", "this gateway wants a token: Bearer");
+	return false;
+}
+
+void site_on_request(
+	struct http_connection *connection, const struct head *head, void *user)
+{
+	struct site_request request = {
+		.site = user, .connection = connection, .head = head};
+	const struct page *page = find_page(head->path);
+
+	if (!may_come(&request))
+		return;
+	allow_reading(&request);
+	if (head->method == HEAD_METHOD_OPTIONS && request.headers[0] != '\0') {
+		answer_options(&request);
+		return;
+	}
+	if (page == NULL) {
+		site_refuse(&request, 404, "not_found",
+			"there is nothing here; a resource is at /resource?uri=, "
+			"WebSockets at /ws");
+		return;
+	}
+	if (head->method != HEAD_METHOD_GET && head->method != HEAD_METHOD_HEAD) {
+		site_refuse(&request, 405, "method_not_allowed", "only GET and HEAD are");
+		return;
+	}
+	if (head->has_body) {
+		site_refuse(&request, 400, "bad_request", "the request has a body");
+		return;
+	}
+	if (head_has_word(head, "upgrade", "websocket") &&
+		page->answer != upgrade_answer) {
+		site_refuse(&request, 404, "not_found", "WebSockets are at /ws");
+		return;
+	}
+	if (!page->wants_token || shows_token(&request))
+		page->answer(&request);
+}

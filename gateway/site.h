@@ -1,0 +1,46 @@
+#pragma once
+
+/*
+ * Site: what is where on the clients' port, and who may ask for it.
+ *
+ *   /          a page for people
+ *   /resource  one state by plain HTTP, see resource.h
+ *   /ws        WebSockets, see upgrade.h
+ */
+
+#include "common/membership.h"
+#include "gateway/client.h"
+#include "gateway/http.h"
+
+#include <stdbool.h>
+
+#define SITE_FIELD_MAX 1024 /* bytes of a header that access goes by */
+
+struct site {
+	struct client_shared *shared;
+	struct membership *membership;
+	struct document document; /* for what is read of error objects */
+	/* A request that may become a WebSocket: its socket, request unread. */
+	void (*on_websocket)(int fd, bool single, bool authenticated, void *user);
+	void *user;
+};
+
+/** A request that passed the rules of origin and host. Valid inside on_request. */
+struct site_request {
+	struct site *site;
+	struct http_connection *connection;
+	const struct head *head;
+	char origin[SITE_FIELD_MAX];        /* "" where there is none */
+	char headers[SITE_FIELD_MAX + 512]; /* that every answer to it carries */
+};
+
+/** Passes for on_request of struct http_events; @user is a struct site. */
+void site_on_request(
+	struct http_connection *connection, const struct head *head, void *user);
+
+/** Answers with an error, and counts it. */
+void site_refuse(struct site_request *request, unsigned status, const char *code,
+	const char *message);
+
+/** The token in "Authorization: Bearer TOKEN"; start NULL where there is none. */
+struct bytes site_bearer(const struct head *head);

@@ -1,0 +1,579 @@
+#include "gateway/topic.h"
+
+#include "common/instant.h"
+#include "common/memory.h"
+#include "gateway/protocol.h"
+#include "gateway/relay_link.h"
+#include "gateway/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define FAN_OUT_SLICE                                                                    \
+	1000 /* subscriptions told per turn of the loop; docs/benchmarks.md */
+
+struct provider_count {
+	UT_hash_handle hh;
+	const struct catalog_provider *provider;
+	uint32_t topics;
+};
+
+struct topic_table {
+	struct clock *clock;
+	struct topic_events events;
+	void *user;
+	struct topic *topics; /* by address */
+	struct provider_count *providers;
+	size_t subscription_count;
+};
+
+struct topic {
+	UT_hash_handle hh;
+	struct topic_table *table;
+	const struct catalog_provider *provider;
+	struct catalog_interval interval;
+	bool is_raw;
+	struct relay_link link;
+
+	struct list subscriptions;
+	uint32_t subscription_count;
+	uint32_t visible_count; /* not paused */
+	struct list cursor;     /* among the subscriptions while fanning out */
+	struct clock_timer fan_out;
+
+	uint64_t version;
+	uint64_t revision;
+	int64_t checked_at_ms;
+	uint32_t interval_ms; /* the owner's */
+	bool is_text;
+	enum resource_state stored_state;
+	char *stored_error;    /* JSON, or NULL */
+	const char *doubt;     /* code, or NULL */
+	char *doubt_error;     /* JSON; NULL where there is no doubt */
+	uint32_t state_serial; /* counts what is told of the state; from 1 */
+	struct frame *content; /* NULL: none yet */
+	char *text;            /* the content where it is text; else it is in the frame */
+	size_t content_length;
+	struct frame *state; /* made when first owed */
+	char address[];
+};
+
+/* ---- the table ---- */
+
+struct topic_table *topic_table_new(
+	struct clock *clock, const struct topic_events *events, void *user)
+{
+	struct topic_table *table = xcalloc(1, sizeof(*table));
+
+	table->clock = clock;
+	table->events = *events;
+	table->user = user;
+	return table;
+}
+
+void topic_table_free(struct topic_table *table)
+{
+	struct topic *topic, *next;
+	struct provider_count *count, *next_count;
+
+	if (table == NULL)
+		return;
+	HASH_ITER(hh, table->topics, topic, next)
+	topic_forget(topic);
+	HASH_ITER(hh, table->providers, count, next_count)
+	{
+		HASH_DEL(table->providers, count);
+		free(count);
+	}
+	free(table);
+}
+
+struct topic *topic_find(struct topic_table *table, const char *address, size_t length)
+{
+	struct topic *topic;
+
+	HASH_FIND(hh, table->topics, address, length, topic);
+	return topic;
+}
+
+size_t topic_count(const struct topic_table *table)
+{
+	return HASH_COUNT(table->topics);
+}
+
+size_t topic_subscription_count(const struct topic_table *table)
+{
+	return table->subscription_count;
+}
+
+void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, void *user),
+	void *user)
+{
+	struct topic *topic, *next;
+
+	HASH_ITER(hh, table->topics, topic, next)
+	visit(topic, user);
+}
+
+static struct provider_count *raw_count(
+	struct topic_table *table, const struct catalog_provider *provider)
+{
+	struct provider_count *count;
+
+	HASH_FIND_PTR(table->providers, &provider, count);
+	if (count == NULL) {
+		count = xcalloc(1, sizeof(*count));
+		count->provider = provider;
+		HASH_ADD_PTR(table->providers, provider, count);
+	}
+	return count;
+}
+
+/* ---- fan-out ---- */
+
+static void stop_fan_out(struct topic *topic)
+{
+	list_remove(&topic->cursor);
+	clock_timer_stop(&topic->fan_out);
+}
+
+/* Tells the next slice of subscriptions, those behind the cursor first. */
+static void fan_out_slice(struct topic *topic)
+{
+	for (int told = 0; told < FAN_OUT_SLICE; told++) {
+		struct list *link = topic->cursor.next;
+		struct subscription *subscription;
+
+		if (link == &topic->subscriptions) {
+			stop_fan_out(topic);
+			return;
+		}
+		/* Moved on first: the callback may drop any subscription, this one too.
+		 */
+		list_remove(&topic->cursor);
+		list_append(link->next, &topic->cursor);
+		subscription = container_of(link, struct subscription, in_topic);
+		if (!subscription->paused)
+			subscription->on_owed(subscription);
+	}
+	clock_timer_start_in(&topic->fan_out, 0);
+}
+
+static void on_fan_out(struct clock_timer *timer)
+{
+	fan_out_slice(container_of(timer, struct topic, fan_out));
+}
+
+/*
+ * Everyone again from the first, in the loop's next round, so that what comes in one
+ * round goes out once. Who was told of it already is owed nothing.
+ */
+static void fan_out(struct topic *topic)
+{
+	list_remove(&topic->cursor);
+	list_append(topic->subscriptions.next, &topic->cursor);
+	clock_timer_start_in(&topic->fan_out, 0);
+}
+
+/* ---- topics ---- */
+
+static struct topic *topic_new(struct topic_table *table, const char *address,
+	const struct catalog_target *target)
+{
+	size_t length = strlen(address);
+	struct topic *topic = xcalloc(1, sizeof(*topic) + length + 1);
+
+	memcpy(topic->address, address, length + 1);
+	topic->table = table;
+	topic->provider = target->provider;
+	topic->interval = target->interval;
+	topic->is_raw = target->type == NULL;
+	topic->state_serial = 1;
+	list_init(&topic->subscriptions);
+	list_init(&topic->cursor);
+	clock_timer_init(&topic->fan_out, table->clock, on_fan_out);
+	relay_link_init(&topic->link);
+	HASH_ADD(hh, table->topics, address[0], (unsigned)length, topic);
+	if (topic->is_raw)
+		raw_count(table, topic->provider)->topics++;
+	return topic;
+}
+
+void topic_forget(struct topic *topic)
+{
+	struct topic_table *table = topic->table;
+
+	assert(topic->subscription_count == 0);
+	stop_fan_out(topic);
+	relay_link_fini(&topic->link);
+	if (topic->is_raw)
+		raw_count(table, topic->provider)->topics--;
+	HASH_DEL(table->topics, topic);
+	frame_release(topic->content);
+	frame_release(topic->state);
+	free(topic->text);
+	free(topic->stored_error);
+	free(topic->doubt_error);
+	free(topic);
+}
+
+/* ---- subscriptions ---- */
+
+static uint32_t granted_interval(const struct topic *topic, uint32_t asked_ms)
+{
+	if (asked_ms == 0)
+		return topic->interval.default_ms;
+	if (asked_ms < topic->interval.min_ms)
+		return topic->interval.min_ms;
+	if (asked_ms > topic->interval.max_ms)
+		return topic->interval.max_ms;
+	return asked_ms;
+}
+
+static void tell_interest(struct topic *topic)
+{
+	struct topic_table *table = topic->table;
+
+	if (topic->visible_count > 0)
+		table->events.wanted(topic, table->user);
+	else
+		table->events.unwanted(topic, table->user);
+}
+
+enum topic_outcome topic_subscribe(struct topic_table *table, const char *address,
+	const struct catalog_target *target, uint32_t interval_ms,
+	struct subscription *subscription, subscription_owed_fn on_owed)
+{
+	struct topic *topic = topic_find(table, address, strlen(address));
+
+	assert(subscription->topic == NULL);
+	if (topic == NULL) {
+		if (target->type == NULL &&
+			raw_count(table, target->provider)->topics >=
+				target->provider->limits.raw_addresses_max)
+			return TOPIC_PROVIDER_FULL;
+		topic = topic_new(table, address, target);
+	}
+	subscription->topic = topic;
+	subscription->on_owed = on_owed;
+	subscription->interval_ms = granted_interval(topic, interval_ms);
+	list_append(&topic->subscriptions, &subscription->in_topic);
+	topic->subscription_count++;
+	table->subscription_count++;
+	if (!subscription->paused)
+		topic->visible_count++;
+	tell_interest(topic);
+	return TOPIC_OK;
+}
+
+void topic_unsubscribe(struct subscription *subscription)
+{
+	struct topic *topic = subscription->topic;
+
+	if (topic == NULL)
+		return;
+	list_remove(&subscription->in_topic);
+	subscription->topic = NULL;
+	topic->subscription_count--;
+	topic->table->subscription_count--;
+	if (!subscription->paused)
+		topic->visible_count--;
+	tell_interest(topic);
+}
+
+void subscription_set_interval(struct subscription *subscription, uint32_t interval_ms)
+{
+	subscription->interval_ms = granted_interval(subscription->topic, interval_ms);
+	tell_interest(subscription->topic);
+}
+
+void subscription_pause(struct subscription *subscription, bool paused)
+{
+	struct topic *topic = subscription->topic;
+
+	if (subscription->paused == paused)
+		return;
+	subscription->paused = paused;
+	if (topic == NULL)
+		return;
+	topic->visible_count += paused ? -1 : 1;
+	tell_interest(topic);
+}
+
+void subscription_again(struct subscription *subscription)
+{
+	subscription->version_given = 0;
+	subscription->state_given = 0;
+}
+
+static bool owes_content(
+	const struct topic *topic, const struct subscription *subscription)
+{
+	return topic->content != NULL && subscription->version_given != topic->version;
+}
+
+static bool owes_state(const struct topic *topic, const struct subscription *subscription)
+{
+	enum resource_state state = topic_state(topic);
+
+	if (state == RESOURCE_UNKNOWN || subscription->state_given == topic->state_serial)
+		return false;
+	return state != RESOURCE_FRESH || subscription->state_given != 0;
+}
+
+struct frame *subscription_owed(struct subscription *subscription)
+{
+	struct topic *topic = subscription->topic;
+
+	if (topic == NULL || subscription->paused)
+		return NULL;
+	if (owes_content(topic, subscription))
+		return topic->content;
+	if (!owes_state(topic, subscription))
+		return NULL;
+	if (topic->state == NULL)
+		topic->state = protocol_state_frame(
+			topic->address, topic_state(topic), topic_error(topic));
+	return topic->state;
+}
+
+void subscription_given(struct subscription *subscription)
+{
+	struct topic *topic = subscription->topic;
+
+	if (owes_content(topic, subscription))
+		subscription->version_given = topic->version;
+	else
+		subscription->state_given = topic->state_serial;
+}
+
+/* ---- looking ---- */
+
+const char *topic_address(const struct topic *topic)
+{
+	return topic->address;
+}
+
+const struct catalog_provider *topic_provider(const struct topic *topic)
+{
+	return topic->provider;
+}
+
+enum resource_state topic_state(const struct topic *topic)
+{
+	bool has_content = topic->content != NULL;
+
+	if (topic->doubt != NULL)
+		return has_content ? RESOURCE_STALE : RESOURCE_ERROR;
+	/* Redis may have forgotten a content that we still hold. */
+	if (topic->stored_state == RESOURCE_ERROR && has_content)
+		return RESOURCE_STALE;
+	return topic->stored_state;
+}
+
+struct bytes topic_error(const struct topic *topic)
+{
+	const char *error =
+		topic->doubt != NULL ? topic->doubt_error : topic->stored_error;
+
+	if (error == NULL)
+		return (struct bytes){NULL, 0};
+	return (struct bytes){error, strlen(error)};
+}
+
+struct bytes topic_content(const struct topic *topic)
+{
+	if (topic->content == NULL)
+		return (struct bytes){NULL, 0};
+	if (topic->is_text)
+		return (struct bytes){topic->text, topic->content_length};
+	/* The frame ends with the content and one closing brace. */
+	return (struct bytes){frame_payload(topic->content) +
+			frame_payload_length(topic->content) - 1 - topic->content_length,
+		topic->content_length};
+}
+
+bool topic_is_text(const struct topic *topic)
+{
+	return topic->is_text;
+}
+
+uint64_t topic_version(const struct topic *topic)
+{
+	return topic->version;
+}
+
+uint64_t topic_revision(const struct topic *topic)
+{
+	return topic->revision;
+}
+
+int64_t topic_checked_at_ms(const struct topic *topic)
+{
+	return topic->checked_at_ms;
+}
+
+uint32_t topic_interval_ms(const struct topic *topic)
+{
+	return topic->interval_ms;
+}
+
+/* ---- for the relay ---- */
+
+struct topic_interest topic_interest(const struct topic *topic)
+{
+	struct topic_interest interest = {topic->visible_count, 0};
+	uint32_t fastest_ms = UINT32_MAX;
+
+	list_each (link, &topic->subscriptions) {
+		const struct subscription *subscription;
+
+		if (link == &topic->cursor)
+			continue;
+		subscription = container_of(link, struct subscription, in_topic);
+		if (!subscription->paused && subscription->interval_ms < fastest_ms)
+			fastest_ms = subscription->interval_ms;
+	}
+	if (fastest_ms != topic->interval.default_ms && fastest_ms != UINT32_MAX)
+		interest.interval_ms = fastest_ms;
+	return interest;
+}
+
+uint32_t topic_subscribers(const struct topic *topic)
+{
+	return topic->subscription_count;
+}
+
+struct relay_link *topic_relay_link(struct topic *topic)
+{
+	return &topic->link;
+}
+
+struct topic *topic_of_relay_link(struct relay_link *link)
+{
+	return container_of(link, struct topic, link);
+}
+
+/* What is told of the state has changed: everyone is owed it once more. */
+static void state_changed(struct topic *topic)
+{
+	topic->state_serial++;
+	frame_release(topic->state);
+	topic->state = NULL;
+}
+
+static int take_content(struct topic *topic, const struct change *change)
+{
+	struct frame *frame = protocol_content_frame(
+		topic->address, change->version, change->content, change->is_text);
+	char *text = NULL;
+
+	if (frame == NULL)
+		return -ENOMEM;
+	if (change->is_text) {
+		text = malloc(change->content.length + 1);
+		if (text == NULL) {
+			frame_release(frame);
+			return -ENOMEM;
+		}
+		memcpy(text, change->content.start, change->content.length);
+	}
+	frame_release(topic->content);
+	free(topic->text);
+	topic->content = frame;
+	topic->text = text;
+	topic->content_length = change->content.length;
+	topic->is_text = change->is_text;
+	topic->version = change->version;
+	return 0;
+}
+
+static bool same_text(const char *text, struct bytes bytes)
+{
+	size_t length = text != NULL ? strlen(text) : 0;
+
+	return length == bytes.length &&
+		(length == 0 || memcmp(text, bytes.start, length) == 0);
+}
+
+static void take_state(struct topic *topic, const struct change *change)
+{
+	if (topic->stored_state == change->state &&
+		same_text(topic->stored_error, change->error))
+		return;
+	topic->stored_state = change->state;
+	free(topic->stored_error);
+	topic->stored_error = change->error.length == 0
+		? NULL
+		: strndup(change->error.start, change->error.length);
+	state_changed(topic);
+}
+
+int topic_apply(struct topic *topic, const struct change *change)
+{
+	if (change->revision <= topic->revision) {
+		topic_checked(topic, change->checked_at_ms);
+		return 0;
+	}
+	if (change->content.start != NULL) {
+		int r = take_content(topic, change);
+
+		if (r < 0)
+			return r;
+	} else if (change->version != 0 && change->version != topic->version) {
+		return -ESTALE;
+	}
+	topic->revision = change->revision;
+	topic->interval_ms = change->interval_ms;
+	take_state(topic, change);
+	topic_checked(topic, change->checked_at_ms);
+	fan_out(topic);
+	return 0;
+}
+
+void topic_checked(struct topic *topic, int64_t checked_at_ms)
+{
+	if (checked_at_ms > topic->checked_at_ms)
+		topic->checked_at_ms = checked_at_ms;
+}
+
+/* NULL when out of memory: the state then goes out without its reason. */
+static char *doubt_object(const char *code, const char *message, int64_t since_ms)
+{
+	struct text text = {0};
+	char since[INSTANT_SIZE];
+
+	text_add_words(&text, "{\"code\":\"");
+	text_add_words(&text, code);
+	text_add_words(&text, "\",\"message\":");
+	text_add_quoted(&text, message, strlen(message));
+	text_add_words(&text, ",\"since\":\"");
+	text_add_words(&text, instant_write(since, since_ms));
+	text_add(&text, "\"}", sizeof("\"}"));
+	if (!text.failed)
+		return text.start;
+	text_fini(&text);
+	return NULL;
+}
+
+void topic_doubt(
+	struct topic *topic, const char *code, const char *message, int64_t since_ms)
+{
+	if (topic->doubt == code ||
+		(topic->doubt != NULL && code != NULL && strcmp(topic->doubt, code) == 0))
+		return;
+	topic->doubt = code;
+	free(topic->doubt_error);
+	topic->doubt_error = code != NULL ? doubt_object(code, message, since_ms) : NULL;
+	state_changed(topic);
+	fan_out(topic);
+}
+
+const char *topic_doubt_code(const struct topic *topic)
+{
+	return topic->doubt;
+}

@@ -1,0 +1,167 @@
+#pragma once
+
+/*
+ * Topics: the resources this gateway has subscribers for, and their newest state.
+ *
+ * A topic exists from its first subscription to its last, and until Redis has been told.
+ * The table knows nothing of Redis or of sockets: the relay acts on its events and feeds
+ * it; wires subscribe and are told that there is something newer. Loop thread only.
+ */
+
+#include "common/catalog.h"
+#include "common/change.h"
+#include "common/clock.h"
+#include "common/list.h"
+#include "gateway/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct topic;
+struct topic_table;
+struct subscription;
+
+/** Runs when @subscription is owed something: see subscription_owed(). It may send, and
+ * may drop any subscription but must not make one. */
+typedef void (*subscription_owed_fn)(struct subscription *subscription);
+
+/** One wire's hold on a topic; embedded in its owner. Zero it before subscribing. */
+struct subscription {
+	struct list in_topic;
+	struct topic *topic; /* NULL while not subscribed */
+	subscription_owed_fn on_owed;
+	uint64_t version_given; /* of the last content handed over; 0 for none */
+	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
+	uint32_t interval_ms;   /* granted */
+	bool paused;            /* by subscription_pause() only */
+};
+
+/** Told to the relay. */
+struct topic_events {
+	/* The first subscription came, or interest changed (count, fastest interval). */
+	void (*wanted)(struct topic *topic, void *user);
+	/* The last subscription left; the relay ends with topic_forget(). */
+	void (*unwanted)(struct topic *topic, void *user);
+};
+
+struct topic_table *topic_table_new(
+	struct clock *clock, const struct topic_events *events, void *user);
+void topic_table_free(struct topic_table *table); /* no subscription may be left */
+
+enum topic_outcome {
+	TOPIC_OK = 0,
+	TOPIC_PROVIDER_FULL = 1, /* the provider's raw_addresses_max is reached */
+};
+
+/**
+ * Subscribes to @address, making the topic if it is the first.
+ *
+ * @target        from catalog_resolve(); not kept, its provider must outlive the topic
+ * @interval_ms   what the subscriber asks for, 0 for the default; the granted one (within
+ *                the target's bounds) is in subscription->interval_ms afterwards
+ * @subscription  zeroed; on_owed is set by this call
+ *
+ * Does not call on_owed: the caller looks at subscription_owed() when it is ready to
+ * send.
+ */
+enum topic_outcome topic_subscribe(struct topic_table *table, const char *address,
+	const struct catalog_target *target, uint32_t interval_ms,
+	struct subscription *subscription, subscription_owed_fn on_owed);
+
+/** Accepts one that is not subscribed. */
+void topic_unsubscribe(struct subscription *subscription);
+
+/** Changes what a live subscription asks for; 0 for the default. */
+void subscription_set_interval(struct subscription *subscription, uint32_t interval_ms);
+
+/** A paused subscription neither counts as interest nor is owed anything. */
+void subscription_pause(struct subscription *subscription, bool paused);
+
+/** Makes the content owed once more (subscribing again). */
+void subscription_again(struct subscription *subscription);
+
+/**
+ * The frame that @subscription should get next, or NULL when it has everything: the
+ * content first, then a state that is not fresh or newly fresh. The frame belongs to the
+ * topic; keep it with frame_keep() beyond the next turn. When it was handed over (whole,
+ * or to somebody who will finish), call subscription_given().
+ */
+struct frame *subscription_owed(struct subscription *subscription);
+void subscription_given(struct subscription *subscription);
+
+/* ---- looking ---- */
+
+const char *topic_address(const struct topic *topic);
+const struct catalog_provider *topic_provider(const struct topic *topic);
+
+/** The state to tell: the relay's own doubt where it has one, else the stored one. */
+enum resource_state topic_state(const struct topic *topic);
+
+/** The error object as JSON text; empty where there is none. */
+struct bytes topic_error(const struct topic *topic);
+
+/** The content's own bytes; start is NULL where there is none yet. */
+struct bytes topic_content(const struct topic *topic);
+bool topic_is_text(const struct topic *topic);
+uint64_t topic_version(const struct topic *topic);      /* 0: none */
+uint64_t topic_revision(const struct topic *topic);     /* 0: none */
+int64_t topic_checked_at_ms(const struct topic *topic); /* by Redis's clock; 0: never */
+uint32_t topic_interval_ms(
+	const struct topic *topic); /* the owner's, of its last commit */
+
+struct topic *topic_find(struct topic_table *table, const char *address, size_t length);
+size_t topic_count(const struct topic_table *table);
+size_t topic_subscription_count(const struct topic_table *table);
+
+/* ---- for the relay ---- */
+
+/** What is registered in Redis for a topic. */
+struct topic_interest {
+	uint32_t subscribers; /* that are not paused */
+	uint32_t interval_ms; /* the fastest asked for, 0: the default will do */
+};
+struct topic_interest topic_interest(const struct topic *topic);
+
+/** Subscriptions of any kind, paused ones too. */
+uint32_t topic_subscribers(const struct topic *topic);
+
+/** The relay's own data in each topic, and back. */
+struct relay_link *topic_relay_link(struct topic *topic);
+struct topic *topic_of_relay_link(struct relay_link *link);
+
+/**
+ * Applies stored state with its content, from a change or a re-read, and tells the
+ * subscriptions. Ignored unless its revision is above the one held.
+ *
+ * @change  content is the whole content; start NULL keeps what is held, which must then
+ * be of the same version
+ *
+ * Returns 0, -ENOMEM (nothing changed), or -ESTALE where the content is needed and
+ * missing: the caller re-reads.
+ */
+int topic_apply(struct topic *topic, const struct change *change);
+
+/** Notes a confirmation that no change came with (from a sweep). */
+void topic_checked(struct topic *topic, int64_t checked_at_ms);
+
+/**
+ * Sets or withdraws (@code NULL) the gateway's own doubt: it cannot vouch for the topic.
+ * Tells the subscriptions once per change of @code.
+ *
+ * @code     "no_poller", "redis_unavailable" or "unconfirmed"; not copied
+ * @message  one plain sentence
+ * @since_ms wall clock, for the error object
+ */
+void topic_doubt(
+	struct topic *topic, const char *code, const char *message, int64_t since_ms);
+
+/** The code of the doubt, or NULL. */
+const char *topic_doubt_code(const struct topic *topic);
+
+/** Frees a topic without subscriptions. */
+void topic_forget(struct topic *topic);
+
+/** Walks all topics; @visit must not forget any but the one it is given. */
+void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, void *user),
+	void *user);

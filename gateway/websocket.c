@@ -1,0 +1,561 @@
+#include "gateway/websocket.h"
+
+#include "common/log.h"
+#include "common/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define WALK_MS 1000
+#define PINGS_PER_WALK 1000 /* a herd of connections is not pinged all at once */
+#define FLOOD_SECONDS                                                                    \
+	10                /* of refused messages, at the rate allowed, end a connection  \
+			   */
+#define MESSAGE_LEAST 512 /* bytes reserved for a message that comes in pieces */
+#define FRAGMENT_HEADER_MAX 10
+#define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
+
+struct websockets {
+	struct client_shared *shared;
+	struct clock_timer walk;
+	struct list all;
+	/* The rest of a fragment on its way to libwebsockets, which wants room in front.
+	 */
+	unsigned char rest[LWS_PRE + FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX];
+};
+
+struct websocket {
+	struct client client;
+	struct connection *connection;
+	struct websockets *websockets;
+	struct list in_all;
+
+	char *message; /* what has come of one in several pieces */
+	size_t message_length;
+	size_t message_capacity;
+	int64_t message_since_ms; /* 0: none is half received */
+	int64_t allowance_us;     /* when the messages so far would be evenly spent */
+	uint32_t refused_in_row;  /* because there were too many */
+	bool ignoring;            /* the rest of the message being received */
+
+	struct frame *partial; /* being sent in fragments */
+	size_t partial_sent;   /* of its payload */
+	bool behind;           /* waits to be writable */
+	bool closing;          /* no more data in either direction */
+	bool killed;
+
+	uint16_t close_code; /* still to be sent; 0: none */
+	const char *close_reason;
+
+	int64_t connected_at_ms;
+	int64_t heard_at_ms;
+	int64_t pinged_at_ms; /* 0: no pong is awaited */
+	int64_t behind_since_ms;
+	int64_t closing_since_ms;
+};
+
+static int64_t now_ms(const struct websocket *websocket)
+{
+	return clock_now_ms(websocket->client.shared->clock);
+}
+
+/* ---- ending ---- */
+
+static void stop_traffic(struct websocket *websocket)
+{
+	websocket->closing = true;
+	websocket->closing_since_ms = now_ms(websocket);
+}
+
+/* For the dead and the harmful. */
+static void kill_it(struct websocket *websocket, const char *why)
+{
+	if (websocket->killed)
+		return;
+	log_debug("client dropped: %s fd=%d", why, websocket->connection->fd);
+	stop_traffic(websocket);
+	websocket->killed = true;
+	connection_kill(websocket->connection);
+}
+
+/* ---- sending ---- */
+
+static void fall_behind(struct websocket *websocket)
+{
+	if (websocket->behind)
+		return;
+	websocket->behind = true;
+	websocket->behind_since_ms = now_ms(websocket);
+	lws_callback_on_writable(websocket->connection->wsi);
+}
+
+/* The rest of bytes that are half out: libwebsockets sends it before anything else. */
+static void leave_rest(struct websocket *websocket, unsigned char *rest, size_t length)
+{
+	/* LWS_WRITE_RAW touches nothing in front of @rest, so it may be a shared frame's.
+	 */
+	if (lws_write(websocket->connection->wsi, rest, length, LWS_WRITE_RAW) < 0) {
+		kill_it(websocket, "its connection failed");
+		return;
+	}
+	fall_behind(websocket);
+}
+
+/* Nothing is before us: a whole frame may go out. */
+static bool socket_is_free(const struct websocket *websocket)
+{
+	return !websocket->behind && !lws_partial_buffered(websocket->connection->wsi);
+}
+
+static bool may_send(const struct websocket *websocket)
+{
+	return !websocket->closing && socket_is_free(websocket);
+}
+
+/* Bytes that went out at once: none if the client is behind, or gone. */
+static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t count)
+{
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+	ssize_t sent =
+		sendmsg(websocket->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent > 0)
+		return (size_t)sent;
+	if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+		kill_it(websocket, strerror(errno));
+	else
+		fall_behind(websocket);
+	return 0;
+}
+
+static bool send_whole(struct websocket *websocket, unsigned char *bytes, size_t length)
+{
+	struct iovec part = {bytes, length};
+	size_t sent = send_now(websocket, &part, 1);
+
+	if (sent == 0)
+		return false;
+	if (sent < length)
+		leave_rest(websocket, bytes + sent, length - sent);
+	return true;
+}
+
+/* RFC 6455, 5.4: text without FIN, continuations, the last one with FIN. */
+static size_t fragment_header(unsigned char *header, size_t length, bool first, bool last)
+{
+	size_t length_bytes = length < 126 ? 0 : length <= UINT16_MAX ? 2 : 8;
+
+	header[0] = (unsigned char)((last ? 0x80 : 0) | (first ? 0x01 : 0));
+	header[1] = (unsigned char)(length_bytes == 0 ? length
+			: length_bytes == 2           ? 126
+						      : 127);
+	for (size_t i = 0; i < length_bytes; i++)
+		header[2 + i] =
+			(unsigned char)((uint64_t)length >> (8 * (length_bytes - 1 - i)));
+	return 2 + length_bytes;
+}
+
+static void leave_rest_of_fragment(
+	struct websocket *websocket, const struct iovec *parts, size_t sent)
+{
+	unsigned char *rest = websocket->websockets->rest + LWS_PRE;
+
+	memcpy(rest, parts[0].iov_base, parts[0].iov_len);
+	memcpy(rest + parts[0].iov_len, parts[1].iov_base, parts[1].iov_len);
+	leave_rest(websocket, rest + sent, parts[0].iov_len + parts[1].iov_len - sent);
+}
+
+/* Sends the next fragment. False where the client cannot take it now. */
+static bool send_fragment(struct websocket *websocket)
+{
+	struct frame *frame = websocket->partial;
+	size_t left = frame_payload_length(frame) - websocket->partial_sent;
+	size_t length = left < WEBSOCKET_FRAGMENT_MAX ? left : WEBSOCKET_FRAGMENT_MAX;
+	unsigned char header[FRAGMENT_HEADER_MAX];
+	struct iovec parts[2];
+	size_t sent;
+
+	parts[0].iov_base = header;
+	parts[0].iov_len = fragment_header(
+		header, length, websocket->partial_sent == 0, length == left);
+	parts[1].iov_base = frame->bytes + frame->header_length + websocket->partial_sent;
+	parts[1].iov_len = length;
+	sent = send_now(websocket, parts, 2);
+	if (sent == 0)
+		return false;
+	if (sent < parts[0].iov_len + length)
+		leave_rest_of_fragment(websocket, parts, sent);
+	websocket->partial_sent += length;
+	if (length == left) {
+		frame_release(frame);
+		websocket->partial = NULL;
+	}
+	return true;
+}
+
+static void go_on_with_partial(struct websocket *websocket)
+{
+	while (websocket->partial != NULL && may_send(websocket))
+		if (!send_fragment(websocket))
+			return;
+}
+
+static bool wire_send(struct client *client, struct frame *frame)
+{
+	struct websocket *websocket = container_of(client, struct websocket, client);
+
+	if (websocket->partial != NULL || !may_send(websocket)) {
+		if (!websocket->closing)
+			fall_behind(websocket);
+		return false;
+	}
+	if (frame_payload_length(frame) <= WEBSOCKET_FRAGMENT_MAX)
+		return send_whole(websocket, frame->bytes, frame->length);
+	websocket->partial = frame_keep(frame);
+	websocket->partial_sent = 0;
+	go_on_with_partial(websocket);
+	return true;
+}
+
+static void wire_drop(struct client *client, const char *reason)
+{
+	struct websocket *websocket = container_of(client, struct websocket, client);
+
+	kill_it(websocket, reason);
+}
+
+static const struct client_wire wire = {.send = wire_send, .drop = wire_drop};
+
+/* RFC 6455, 5.5.1. Debian's libwebsockets 4.1.6 on libuv closes twice when a callback of
+ * ours fails, the second time before its own close frame is out: so we send it. */
+static void send_close(struct websocket *websocket)
+{
+	unsigned char bytes[LWS_PRE + 2 + 2 + CLOSE_REASON_MAX] = {0};
+	unsigned char *frame = bytes + LWS_PRE;
+	size_t length = strlen(websocket->close_reason);
+
+	assert(length <= CLOSE_REASON_MAX);
+	frame[0] = 0x88;
+	frame[1] = (unsigned char)(2 + length);
+	frame[2] = (unsigned char)(websocket->close_code >> 8);
+	frame[3] = (unsigned char)websocket->close_code;
+	memcpy(frame + 4, websocket->close_reason, length);
+	if (send_whole(websocket, frame, 4 + length))
+		websocket->close_code = 0;
+}
+
+/* @reason is static. The client answers by closing, or is dropped by the walk. */
+static void close_politely(
+	struct websocket *websocket, enum lws_close_status code, const char *reason)
+{
+	if (websocket->closing)
+		return;
+	stop_traffic(websocket);
+	websocket->close_code = (uint16_t)code;
+	websocket->close_reason = reason;
+	if (socket_is_free(websocket))
+		send_close(websocket);
+}
+
+int websocket_on_writable(struct websocket *websocket)
+{
+	websocket->behind = false;
+	if (websocket->killed)
+		return 0;
+	if (websocket->closing) {
+		if (websocket->close_code != 0)
+			send_close(websocket);
+		return 0;
+	}
+	go_on_with_partial(websocket);
+	if (websocket->partial == NULL)
+		client_flush(&websocket->client);
+	return 0;
+}
+
+/* ---- receiving ---- */
+
+static void heard(struct websocket *websocket)
+{
+	websocket->heard_at_ms = now_ms(websocket);
+	websocket->pinged_at_ms = 0;
+}
+
+int websocket_on_pong(struct websocket *websocket)
+{
+	heard(websocket);
+	return 0;
+}
+
+int websocket_on_peer_closes(struct websocket *websocket)
+{
+	/* The answer to our close frame: libwebsockets does not know that it went out. */
+	if (websocket->closing)
+		return -1;
+	stop_traffic(websocket);
+	return 0;
+}
+
+static void forget_message(struct websocket *websocket)
+{
+	free(websocket->message);
+	websocket->message = NULL;
+	websocket->message_length = 0;
+	websocket->message_capacity = 0;
+	websocket->message_since_ms = 0;
+}
+
+/* A burst of one second's messages, then as many as there are a second (GCRA). */
+static bool within_rate(struct websocket *websocket)
+{
+	int64_t now_us = now_ms(websocket) * 1000;
+	int64_t cost_us = 1000000 / websocket->client.shared->limits.messages_per_s;
+
+	if (websocket->allowance_us < now_us)
+		websocket->allowance_us = now_us;
+	if (websocket->allowance_us + cost_us > now_us + 1000000)
+		return false;
+	websocket->allowance_us += cost_us;
+	websocket->refused_in_row = 0;
+	return true;
+}
+
+static void refuse_rate(struct websocket *websocket, const char *bytes, size_t length)
+{
+	uint32_t most = websocket->client.shared->limits.messages_per_s;
+	struct refusal refusal;
+
+	if (++websocket->refused_in_row > most * FLOOD_SECONDS) {
+		close_politely(websocket, LWS_CLOSE_STATUS_POLICY_VIOLATION,
+			"too many messages");
+		return;
+	}
+	refusal_set(&refusal, "rate_limited", "no more than %u messages a second", most);
+	client_refuse(&websocket->client, bytes, length, &refusal);
+}
+
+static void take_message(struct websocket *websocket, const char *bytes, size_t length)
+{
+	if (within_rate(websocket))
+		client_message(&websocket->client, bytes, length);
+	else
+		refuse_rate(websocket, bytes, length);
+}
+
+static void ignore_rest(
+	struct websocket *websocket, const char *code, const char *message)
+{
+	struct refusal refusal;
+
+	forget_message(websocket);
+	websocket->ignoring = true;
+	if (!within_rate(websocket)) {
+		refuse_rate(websocket, NULL, 0);
+		return;
+	}
+	refusal_set(&refusal, code, "%s", message);
+	client_refuse(&websocket->client, NULL, 0, &refusal);
+}
+
+static bool make_room(struct websocket *websocket, size_t length, size_t most)
+{
+	size_t capacity = websocket->message_capacity;
+	char *message;
+
+	if (capacity >= length)
+		return true;
+	if (capacity == 0)
+		capacity = MESSAGE_LEAST;
+	while (capacity < length)
+		capacity *= 2;
+	if (capacity > most)
+		capacity = most;
+	message = realloc(websocket->message, capacity);
+	if (message == NULL)
+		return false;
+	websocket->message = message;
+	websocket->message_capacity = capacity;
+	return true;
+}
+
+static void take_piece(
+	struct websocket *websocket, const char *bytes, size_t length, bool last)
+{
+	size_t most = websocket->client.shared->limits.message_max_bytes;
+	size_t total = websocket->message_length + length;
+
+	if (total > most) {
+		ignore_rest(websocket, "message_too_large",
+			"the message is larger than this gateway takes; it was not read");
+		return;
+	}
+	if (last && websocket->message_length == 0) {
+		take_message(websocket, bytes, length);
+		return;
+	}
+	if (!make_room(websocket, total, most)) {
+		kill_it(websocket, "out of memory");
+		return;
+	}
+	if (length > 0)
+		memcpy(websocket->message + websocket->message_length, bytes, length);
+	websocket->message_length = total;
+	if (websocket->message_since_ms == 0)
+		websocket->message_since_ms = now_ms(websocket);
+	if (!last)
+		return;
+	take_message(websocket, websocket->message, total);
+	forget_message(websocket);
+}
+
+int websocket_on_received(struct websocket *websocket, const char *bytes, size_t length)
+{
+	struct lws *wsi = websocket->connection->wsi;
+	bool last = lws_is_final_fragment(wsi);
+
+	heard(websocket);
+	if (websocket->closing)
+		return 0;
+	if (!websocket->ignoring && lws_frame_is_binary(wsi))
+		ignore_rest(websocket, "bad_message", "messages are text, not binary");
+	if (!websocket->ignoring)
+		take_piece(websocket, bytes, length, last);
+	if (last)
+		websocket->ignoring = false;
+	return 0;
+}
+
+/* ---- the walk ---- */
+
+static bool ping(struct websocket *websocket, int64_t at_ms)
+{
+	/* Room in front, for the rest of it may go to libwebsockets. */
+	unsigned char bytes[LWS_PRE + 2] = {0};
+
+	if (!may_send(websocket))
+		return false;
+	bytes[LWS_PRE] = 0x89; /* RFC 6455, 5.5.2 */
+	if (!send_whole(websocket, bytes + LWS_PRE, 2))
+		return false;
+	websocket->pinged_at_ms = at_ms;
+	return true;
+}
+
+/* Why @websocket must go now, or NULL. */
+static const char *overdue(const struct websocket *websocket, int64_t at_ms)
+{
+	if (websocket->closing)
+		return at_ms - websocket->closing_since_ms > WEBSOCKET_CLOSE_MS
+			? "its close frame does not go out"
+			: NULL;
+	if (websocket->pinged_at_ms != 0 &&
+		at_ms - websocket->pinged_at_ms >= WEBSOCKET_PONG_MS)
+		return "it does not answer pings";
+	if (websocket->message_since_ms != 0 &&
+		at_ms - websocket->message_since_ms >= WEBSOCKET_MESSAGE_MS)
+		return "its message does not end";
+	return NULL;
+}
+
+static bool too_slow(const struct websocket *websocket, int64_t at_ms)
+{
+	return !websocket->closing && websocket->behind &&
+		at_ms - websocket->behind_since_ms >= WEBSOCKET_SLOW_MS;
+}
+
+static void drop_slow(struct websocket *websocket)
+{
+	metrics_add(websocket->client.shared->metrics, METRIC_SLOW_CLOSED, 1);
+	kill_it(websocket, "it takes nothing");
+}
+
+/* Returns the pings sent. */
+static int look_after(struct websocket *websocket, int64_t at_ms, bool may_ping)
+{
+	const char *why = overdue(websocket, at_ms);
+
+	if (why != NULL) {
+		kill_it(websocket, why);
+		return 0;
+	}
+	if (too_slow(websocket, at_ms)) {
+		drop_slow(websocket);
+		return 0;
+	}
+	if (!websocket->client.authenticated &&
+		at_ms - websocket->connected_at_ms >= WEBSOCKET_AUTHENTICATE_MS)
+		close_politely(websocket, LWS_CLOSE_STATUS_POLICY_VIOLATION,
+			"no token was shown in time");
+	if (!may_ping || websocket->pinged_at_ms != 0 ||
+		at_ms - websocket->heard_at_ms < WEBSOCKET_PING_MS)
+		return 0;
+	return ping(websocket, at_ms);
+}
+
+static void on_walk(struct clock_timer *timer)
+{
+	struct websockets *websockets = container_of(timer, struct websockets, walk);
+	int64_t at_ms = clock_now_ms(websockets->shared->clock);
+	int pings = 0;
+
+	list_each (link, &websockets->all)
+		pings += look_after(container_of(link, struct websocket, in_all), at_ms,
+			pings < PINGS_PER_WALK);
+	clock_timer_start_in(&websockets->walk, WALK_MS);
+}
+
+/* ---- the whole ---- */
+
+struct websockets *websockets_new(struct client_shared *shared)
+{
+	struct websockets *websockets = xcalloc(1, sizeof(*websockets));
+
+	websockets->shared = shared;
+	list_init(&websockets->all);
+	clock_timer_init(&websockets->walk, shared->clock, on_walk);
+	clock_timer_start_in(&websockets->walk, WALK_MS);
+	return websockets;
+}
+
+void websockets_free(struct websockets *websockets)
+{
+	if (websockets == NULL)
+		return;
+	clock_timer_stop(&websockets->walk);
+	free(websockets);
+}
+
+void websockets_go_away(struct websockets *websockets)
+{
+	list_each (link, &websockets->all)
+		close_politely(container_of(link, struct websocket, in_all),
+			LWS_CLOSE_STATUS_GOINGAWAY, "the gateway is stopping");
+}
+
+struct websocket *websocket_new(struct websockets *websockets,
+	struct connection *connection, bool single, bool authenticated)
+{
+	struct websocket *websocket = xcalloc(1, sizeof(*websocket));
+
+	websocket->websockets = websockets;
+	websocket->connection = connection;
+	client_init(&websocket->client, websockets->shared, &wire, single, authenticated);
+	list_append(&websockets->all, &websocket->in_all);
+	websocket->connected_at_ms = now_ms(websocket);
+	websocket->heard_at_ms = websocket->connected_at_ms;
+	return websocket;
+}
+
+void websocket_free(struct websocket *websocket)
+{
+	if (websocket == NULL)
+		return;
+	client_fini(&websocket->client);
+	forget_message(websocket);
+	frame_release(websocket->partial);
+	list_remove(&websocket->in_all);
+	free(websocket);
+}

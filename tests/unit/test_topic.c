@@ -1,0 +1,344 @@
+#include "gateway/topic.h"
+
+#include "common/memory.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VIEWERS_MAX 3000
+
+struct viewer {
+	struct subscription subscription;
+	char last[256]; /* payload of the last frame */
+	int frames;
+	bool slow; /* takes nothing */
+};
+
+struct fixture {
+	struct clock *clock;
+	struct topic_table *table;
+	struct catalog_provider provider;
+	struct catalog_target target;
+	int wanted;
+	int unwanted;
+};
+
+static void on_wanted(struct topic *topic, void *user)
+{
+	(void)topic;
+	((struct fixture *)user)->wanted++;
+}
+
+static void on_unwanted(struct topic *topic, void *user)
+{
+	(void)topic;
+	((struct fixture *)user)->unwanted++;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+	const struct topic_events events = {on_wanted, on_unwanted};
+
+	fixture->clock = clock_new(NULL);
+	fixture->table = topic_table_new(fixture->clock, &events, fixture);
+	fixture->provider.limits.raw_addresses_max = 2;
+	fixture->target.provider = &fixture->provider;
+	fixture->target.interval = (struct catalog_interval){5000, 1000, 60000};
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	topic_table_free(fixture->table);
+	clock_free(fixture->clock);
+	free(fixture);
+	return 0;
+}
+
+static void take(struct viewer *viewer)
+{
+	struct frame *frame;
+
+	while (!viewer->slow &&
+		(frame = subscription_owed(&viewer->subscription)) != NULL) {
+		snprintf(viewer->last, sizeof(viewer->last), "%.*s",
+			(int)frame_payload_length(frame), frame_payload(frame));
+		viewer->frames++;
+		subscription_given(&viewer->subscription);
+	}
+}
+
+static void on_owed(struct subscription *subscription)
+{
+	take((struct viewer *)subscription);
+}
+
+static struct topic *watch(struct fixture *fixture, struct viewer *viewer)
+{
+	assert_int_equal(topic_subscribe(fixture->table, "/nodes", &fixture->target, 0,
+				 &viewer->subscription, on_owed),
+		TOPIC_OK);
+	return viewer->subscription.topic;
+}
+
+static void run(struct fixture *fixture)
+{
+	for (int turn = 0; turn < 10; turn++)
+		clock_run(fixture->clock);
+}
+
+static int apply(struct fixture *fixture, struct topic *topic, uint64_t revision,
+	enum resource_state state, const char *content, const char *error)
+{
+	struct change change = {
+		.revision = revision,
+		.version = content != NULL ? revision : topic_version(topic),
+		.state = state,
+		.interval_ms = 5000,
+		.content = {content, content != NULL ? strlen(content) : 0},
+		.error = {error, error != NULL ? strlen(error) : 0},
+	};
+	int r = topic_apply(topic, &change);
+
+	run(fixture);
+	return r;
+}
+
+static void every_viewer_gets_a_change_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0}, b = {0};
+	struct topic *topic = watch(fixture, &a);
+
+	watch(fixture, &b);
+	assert_int_equal(apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL), 0);
+	assert_string_equal(
+		a.last, "{\"uri\":\"/nodes\",\"version\":\"7\",\"content\":[1]}");
+	assert_string_equal(b.last, a.last);
+	assert_int_equal(a.frames, 1);
+	assert_int_equal(apply(fixture, topic, 7, RESOURCE_FRESH, "[2]", NULL), 0);
+	assert_int_equal(apply(fixture, topic, 6, RESOURCE_FRESH, "[2]", NULL), 0);
+	assert_int_equal(a.frames, 1);
+	topic_unsubscribe(&a.subscription);
+	topic_unsubscribe(&b.subscription);
+}
+
+static void a_newcomer_is_owed_what_is_there_and_then_what_is_wrong_with_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0}, late = {0};
+	struct topic *topic = watch(fixture, &a);
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	apply(fixture, topic, 8, RESOURCE_STALE, NULL, "{\"code\":\"x\"}");
+	watch(fixture, &late);
+	take(&late);
+	assert_int_equal(late.frames, 2);
+	assert_string_equal(late.last,
+		"{\"uri\":\"/nodes\",\"state\":\"stale\",\"error\":{\"code\":\"x\"}}");
+	apply(fixture, topic, 9, RESOURCE_FRESH, NULL, NULL);
+	assert_string_equal(late.last, "{\"uri\":\"/nodes\",\"state\":\"fresh\"}");
+	assert_string_equal(a.last, late.last);
+	topic_unsubscribe(&a.subscription);
+	topic_unsubscribe(&late.subscription);
+}
+
+static void a_slow_viewer_gets_the_newest_only(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer slow = {.slow = true};
+	struct topic *topic = watch(fixture, &slow);
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	apply(fixture, topic, 8, RESOURCE_STALE, NULL, "{}");
+	apply(fixture, topic, 9, RESOURCE_FRESH, "[2]", NULL);
+	slow.slow = false;
+	take(&slow);
+	assert_int_equal(slow.frames, 1);
+	assert_string_equal(
+		slow.last, "{\"uri\":\"/nodes\",\"version\":\"9\",\"content\":[2]}");
+	topic_unsubscribe(&slow.subscription);
+}
+
+static void a_change_without_the_content_it_needs_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0};
+	struct topic *topic = watch(fixture, &a);
+	struct change change = {
+		.revision = 9, .version = 9, .state = RESOURCE_FRESH, .interval_ms = 1};
+
+	assert_int_equal(topic_apply(topic, &change), -ESTALE);
+	assert_int_equal(topic_revision(topic), 0);
+	topic_unsubscribe(&a.subscription);
+}
+
+static void doubt_is_told_once_and_taken_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0};
+	struct topic *topic = watch(fixture, &a);
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	topic_doubt(topic, "no_poller", "nobody \"there\"", 0);
+	topic_doubt(topic, "no_poller", "nobody \"there\"", 5000);
+	run(fixture);
+	assert_int_equal(a.frames, 2);
+	assert_string_equal(a.last,
+		"{\"uri\":\"/nodes\",\"state\":\"stale\",\"error\":{\"code\":\"no_poller\","
+		"\"message\":\"nobody \\\"there\\\"\","
+		"\"since\":\"1970-01-01T00:00:00.000Z\"}}");
+	topic_doubt(topic, NULL, NULL, 0);
+	run(fixture);
+	assert_string_equal(a.last, "{\"uri\":\"/nodes\",\"state\":\"fresh\"}");
+	topic_unsubscribe(&a.subscription);
+}
+
+static void content_that_redis_forgot_stands_as_stale(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0};
+	struct topic *topic = watch(fixture, &a);
+	struct change forgot = {.revision = 8,
+		.version = 0,
+		.state = RESOURCE_ERROR,
+		.interval_ms = 1,
+		.error = {"{}", 2}};
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	assert_int_equal(topic_apply(topic, &forgot), 0);
+	assert_int_equal(topic_state(topic), RESOURCE_STALE);
+	assert_int_equal(topic_content(topic).length, 3);
+	topic_unsubscribe(&a.subscription);
+}
+
+static void interest_is_the_visible_viewers_and_the_fastest_pace(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0}, b = {0};
+	struct topic *topic = watch(fixture, &a);
+
+	watch(fixture, &b);
+	assert_int_equal(topic_interest(topic).interval_ms, 0);
+	subscription_set_interval(&b.subscription, 10);
+	assert_int_equal(b.subscription.interval_ms, 1000);
+	assert_int_equal(topic_interest(topic).interval_ms, 1000);
+	subscription_pause(&b.subscription, true);
+	assert_int_equal(topic_interest(topic).subscribers, 1);
+	assert_int_equal(topic_interest(topic).interval_ms, 0);
+	subscription_pause(&a.subscription, true);
+	assert_int_equal(fixture->unwanted, 1);
+	topic_unsubscribe(&a.subscription);
+	topic_unsubscribe(&b.subscription);
+}
+
+static void a_provider_takes_so_many_raw_addresses_and_no_more(void **state)
+{
+	struct fixture *fixture = *state;
+	struct subscription a = {0}, b = {0}, c = {0};
+	struct topic *topic;
+
+	topic_subscribe(fixture->table, "/a", &fixture->target, 0, &a, on_owed);
+	topic_subscribe(fixture->table, "/b", &fixture->target, 0, &b, on_owed);
+	assert_int_equal(
+		topic_subscribe(fixture->table, "/c", &fixture->target, 0, &c, on_owed),
+		TOPIC_PROVIDER_FULL);
+	topic = a.topic;
+	topic_unsubscribe(&a);
+	topic_forget(topic);
+	assert_int_equal(
+		topic_subscribe(fixture->table, "/c", &fixture->target, 0, &c, on_owed),
+		TOPIC_OK);
+	topic_unsubscribe(&b);
+	topic_unsubscribe(&c);
+}
+
+static struct viewer *leaver;
+
+static void on_owed_leaves(struct subscription *subscription)
+{
+	take((struct viewer *)subscription);
+	topic_unsubscribe(subscription);
+	if (leaver != NULL)
+		topic_unsubscribe(&leaver->subscription);
+	leaver = NULL;
+}
+
+static void viewers_may_leave_while_a_change_goes_round(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer *viewers = xcalloc(VIEWERS_MAX, sizeof(*viewers));
+	struct topic *topic = NULL;
+	int told = 0;
+
+	for (int i = 0; i < VIEWERS_MAX; i++) {
+		topic_subscribe(fixture->table, "/nodes", &fixture->target, 0,
+			&viewers[i].subscription, i % 2 ? on_owed : on_owed_leaves);
+		topic = viewers[i].subscription.topic;
+	}
+	leaver = &viewers[1];
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		told += viewers[i].frames;
+	assert_int_equal(told, VIEWERS_MAX - 1);
+	assert_int_equal(topic_subscribers(topic), VIEWERS_MAX / 2 - 1);
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		topic_unsubscribe(&viewers[i].subscription);
+	free(viewers);
+}
+
+static void a_newer_change_overtakes_one_that_is_still_going_round(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer *viewers = xcalloc(VIEWERS_MAX, sizeof(*viewers));
+	struct change change = {.state = RESOURCE_FRESH, .interval_ms = 1};
+	struct topic *topic = NULL;
+	int told = 0;
+
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		topic = watch(fixture, &viewers[i]);
+	change.revision = change.version = 7;
+	change.content = (struct bytes){"[1]", 3};
+	topic_apply(topic, &change);
+	clock_run(fixture->clock); /* one slice only */
+	change.revision = change.version = 8;
+	topic_apply(topic, &change);
+	run(fixture);
+	for (int i = 0; i < VIEWERS_MAX; i++) {
+		assert_int_equal(viewers[i].subscription.version_given, 8);
+		told += viewers[i].frames;
+		topic_unsubscribe(&viewers[i].subscription);
+	}
+	assert_in_range(told, VIEWERS_MAX + 1, 2 * VIEWERS_MAX - 1);
+	free(viewers);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(every_viewer_gets_a_change_once),
+		TEST(a_newcomer_is_owed_what_is_there_and_then_what_is_wrong_with_it),
+		TEST(a_slow_viewer_gets_the_newest_only),
+		TEST(a_change_without_the_content_it_needs_is_refused),
+		TEST(doubt_is_told_once_and_taken_back),
+		TEST(content_that_redis_forgot_stands_as_stale),
+		TEST(interest_is_the_visible_viewers_and_the_fastest_pace),
+		TEST(a_provider_takes_so_many_raw_addresses_and_no_more),
+		TEST(viewers_may_leave_while_a_change_goes_round),
+		TEST(a_newer_change_overtakes_one_that_is_still_going_round),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
