@@ -1,0 +1,133 @@
+"""What a process and Redis have used between two moments."""
+
+import pathlib
+import time
+
+
+def cpu_s(pid):
+    """
+    Seconds of CPU that the threads of a process have had, to the microsecond: from
+    /proc/PID/task/*/schedstat, because /proc/PID/stat counts in hundredths of a second.
+    """
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory_bytes(pid):
+    """Resident memory that is the process's own: no pages of programs and libraries."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no RssAnon in /proc/PID/status")
+
+
+class Window:
+    """What some processes, Redis and the origin do from here to end()."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.before = self.look()
+
+    def look(self):
+        return {
+            "at": time.monotonic(),
+            "cpu": {
+                process.name: cpu_s(process.pid) for process in self.stage.processes
+            },
+            "redis": self.stage.redis.client.info("everything"),
+            "origin": self.stage.origin.counts() if self.stage.origin else {},
+            "metrics": [process.metrics() for process in self.served()],
+        }
+
+    def served(self):
+        return self.stage.gateways + self.stage.pollers
+
+    def end(self):
+        self.after = self.look()
+        return self
+
+    @property
+    def seconds(self):
+        return self.after["at"] - self.before["at"]
+
+    def cpu_share(self, name):
+        """Of one core, in percent."""
+        used = self.after["cpu"][name] - self.before["cpu"][name]
+        return 100 * used / self.seconds
+
+    def cpu_s(self, name):
+        return self.after["cpu"][name] - self.before["cpu"][name]
+
+    def redis_commands(self):
+        """Commands Redis executed, those inside of scripts too."""
+        name = "total_commands_processed"
+        return self.after["redis"][name] - self.before["redis"][name]
+
+    def redis_commands_sent(self):
+        """Commands gateways and pollers sent, by their own count; a script is one."""
+        return self.metric("uricast_redis_commands_total")
+
+    def redis_calls(self):
+        """Calls by command's name, inside of scripts too, most frequent first."""
+        calls = {}
+        for name, after in self.after["redis"].items():
+            if name.startswith("cmdstat_"):
+                before = self.before["redis"].get(name, {"calls": 0})
+                calls[name.removeprefix("cmdstat_")] = after["calls"] - before["calls"]
+        return dict(sorted(calls.items(), key=lambda call: -call[1]))
+
+    def origin_requests(self):
+        return self.after["origin"]["requests"] - self.before["origin"]["requests"]
+
+    def metric(self, name):
+        """By how much a counter grew in all processes of the fleet."""
+        before, after = self.before["metrics"], self.after["metrics"]
+        grown = [
+            new[name] - old[name] for old, new in zip(before, after) if name in new
+        ]
+        return sum(grown)
+
+
+class Report:
+    """Figures in order, and what was found wrong."""
+
+    def __init__(self):
+        self.figures = []
+        self.wrong = []
+
+    def add(self, name, value, unit=""):
+        self.figures.append((name, value, unit))
+
+    def check(self, name, value, expected):
+        if value != expected:
+            self.wrong.append(f"{name} is {value}, should be {expected}")
+
+    def check_swarm(self, result):
+        """Nobody was refused, lost, or told anything but the truth."""
+        self.check("swarm: open", result["open"], result["clients"])
+        for name in (
+            "failed lost missing refusals strange repeated backwards behind different"
+        ).split():
+            self.check(f"swarm: {name}", result[name], 0)
+        for name in ("first_failure", "first_refusal", "first_strange"):
+            if result[name]:
+                self.wrong.append(f"swarm: {name}: {result[name]}")
+
+    def add_cpu(self, window):
+        for process in window.stage.processes:
+            self.add(f"CPU of {process.name}", window.cpu_share(process.name), "% core")
+
+    def as_dict(self):
+        return {
+            "figures": {name: value for name, value, _ in self.figures},
+            "wrong": self.wrong,
+        }
+
+    def print(self, title):
+        width = max(len(name) for name, _, _ in self.figures)
+        print(f"\n{title}")
+        for name, value, unit in self.figures:
+            text = f"{value:,.3f}" if isinstance(value, float) else str(value)
+            print(f"  {name:<{width}}  {text:>14} {unit}".rstrip())
+        for text in self.wrong:
+            print(f"  WRONG: {text}")

@@ -1,0 +1,29 @@
+/* Heads of HTTP requests, and the queries in them. */
+
+#include "gateway/head.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char decoded[HEAD_BYTES_MAX];
+	const char *bytes = (const char *)data;
+	size_t length = head_length(bytes, size);
+	struct bytes query, name, value;
+	struct head head;
+
+	if (length == 0 || length > HEAD_BYTES_MAX ||
+		head_parse(&head, bytes, length) != NULL)
+		return 0;
+	assert(head.path.length > 0 && head.path.start[0] == '/');
+	for (size_t i = 0; i < head.field_count; i++)
+		assert(head.fields[i].value.start + head.fields[i].value.length <=
+			bytes + length);
+	query = head.query;
+	while (head_next_parameter(&query, &name, &value))
+		assert(head_decode(value, decoded) <= (long)value.length);
+	return 0;
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Scenario: what the seed lets happen, from the first start to the last kill.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct simulation;
+
+/** Chooses sizes, paces, and which kinds of faults this seed knows. */
+void scenario_choose(struct simulation *simulation);
+
+/** Starts the processes and the first subscribers, and everything that goes on by itself. */
+void scenario_begin(struct simulation *simulation);
+
+/** Ends every fault, whatever its kind; nothing of its kind happens any more. */
+void scenario_calm(struct simulation *simulation);
+
+/** How long everybody needs to find together after scenario_calm(). */
+int64_t scenario_settle_ms(const struct simulation *simulation);
+
+/** All subscribers leave. */
+void scenario_part(struct simulation *simulation);
+
+/** All programs get SIGTERM. */
+void scenario_stop(struct simulation *simulation);

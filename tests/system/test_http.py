@@ -1,0 +1,329 @@
+"""Plain HTTP: one state by GET, long-poll, SSE, and the operator's endpoints."""
+
+import asyncio
+import json
+import re
+import time
+
+import aiohttp
+import pytest
+
+from client import DEADLINE
+from harness import http_get, run, until
+from test_failures import short_limits
+
+
+def test_a_resource_can_be_had_by_get(small_fleet):
+    body = '{"n": 1.0, "text":"ü"}'
+    small_fleet.upstream.set("/nodes", body)
+    response = small_fleet.gateways[0].resource("/nodes")
+    assert response.status == 200
+    assert response.text == body
+    assert response.headers["Content-Type"].startswith("application/json")
+    etag = response.headers["ETag"]
+    assert etag.startswith('"') and etag.endswith('"')
+    assert int(response.headers["Age"]) >= 0
+    assert response.headers["Cache-Status"]
+
+
+def test_the_etag_is_the_version(small_fleet):
+    small_fleet.upstream.set("/nodes", [])
+
+    async def test():
+        async with small_fleet.client() as client:
+            await client.subscribe("/nodes")
+            await client.content("/nodes")
+            response = small_fleet.gateways[0].resource("/nodes")
+            assert response.headers["ETag"] == f'"{client.held["/nodes"][0]}"'
+
+    run(test())
+
+
+def test_who_has_it_already_is_told_so(small_fleet):
+    small_fleet.upstream.set("/nodes", [])
+    gateway = small_fleet.gateways[0]
+    etag = gateway.resource("/nodes").headers["ETag"]
+    again = gateway.resource("/nodes", headers={"If-None-Match": etag})
+    assert again.status == 304
+    assert again.body == b""
+
+
+def test_a_query_must_be_percent_encoded(small_fleet):
+    small_fleet.upstream.set("/nodes?bulk=1&x=2", {"bulk": True})
+    gateway = small_fleet.gateways[0]
+    assert gateway.resource("/nodes?bulk=1&x=2").json == {"bulk": True}
+    mistake = gateway.get("/resource?uri=/nodes?bulk=1&x=2")
+    assert mistake.status == 400
+    assert "x" in mistake.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/resource", 400),
+        ("/resource?uri=", 400),
+        ("/resource?uri=/../x", 400),
+        ("/resource?uri=/%2e%2e/x", 400),
+        ("/resource?uri=%2F%2E%2E%2Fx", 400),
+        ("/resource?uri=/a&color=blue", 400),
+        ("/resource?uri=%zz", 400),
+        ("/resource?uri=compute/dfw/servers", 404),
+        ("/nothing/here", 404),
+    ],
+)
+def test_what_cannot_be_answered_says_why(shared_fleet, path, status):
+    response = shared_fleet.gateways[0].get(path)
+    assert response.status == status
+    if path.startswith("/resource"):
+        error = response.json["error"]
+        assert error["code"] and error["message"]
+
+
+def test_other_methods_are_refused(shared_fleet):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        port = shared_fleet.gateways[0].port
+        response = http_get(port, "/resource?uri=/a", method=method)
+        assert response.status in (405, 501), method
+
+
+def test_a_failing_upstream_with_nothing_cached_is_a_502(small_fleet):
+    small_fleet.upstream.set("/nodes", {}, status=503)
+    response = small_fleet.gateways[0].resource("/nodes")
+    assert response.status == 502
+    assert response.json["error"]["code"] == "upstream_status"
+
+
+def test_stale_content_is_a_200_that_says_so(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+
+    async def test():
+        async with small_fleet.client() as client:
+            await client.subscribe("/nodes")
+            await client.content("/nodes")
+            small_fleet.upstream.set("/nodes", {}, status=503)
+            await client.state("/nodes", "stale")
+            gateway = small_fleet.gateways[0]
+            response = await asyncio.to_thread(gateway.resource, "/nodes")
+            assert response.status == 200
+            assert response.json == {"n": 1}
+            assert "stale" in json.dumps(dict(response.headers)).lower()
+
+    run(test())
+
+
+def test_without_a_poller_nothing_cached_is_a_503(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=0)
+    response = fleet.gateways[0].resource("/nodes")
+    assert response.status == 503
+    assert response.json["error"]["code"] == "no_poller"
+
+
+def test_without_redis_nothing_cached_is_a_503(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1)
+    fleet.redis.kill()
+    response = fleet.gateways[0].resource("/nodes")
+    assert response.status == 503
+    assert response.json["error"]["code"] == "redis_unavailable"
+
+
+def test_an_upstream_that_never_answers_ends_in_an_error(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1, config=short_limits)
+    fleet.upstream.set("/nodes", silent=True)
+    response = fleet.gateways[0].resource("/nodes")
+    assert response.status in (502, 504)
+    assert response.json["error"]["code"]
+
+
+def test_a_long_poll_waits_for_the_next_change(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+    gateway = small_fleet.gateways[0]
+    etag = gateway.resource("/nodes").headers["ETag"]
+
+    async def test():
+        headers = {"If-None-Match": etag, "Prefer": "wait=20"}
+        waiting = asyncio.ensure_future(
+            asyncio.to_thread(gateway.resource, "/nodes", headers=headers)
+        )
+        since = time.monotonic()
+        await until(lambda: small_fleet.upstream.count("/nodes", since) >= 3, "polls")
+        assert not waiting.done()
+        small_fleet.upstream.set("/nodes", {"n": 2})
+        response = await waiting
+        assert response.status == 200
+        assert response.json == {"n": 2}
+        assert response.headers["ETag"] != etag
+
+    run(test())
+
+
+def test_a_long_poll_ends_when_nothing_changes(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+    gateway = small_fleet.gateways[0]
+    etag = gateway.resource("/nodes").headers["ETag"]
+    started = time.monotonic()
+    headers = {"If-None-Match": etag, "Prefer": "wait=2"}
+    response = gateway.resource("/nodes", headers=headers)
+    assert response.status == 304
+    assert 1.5 < time.monotonic() - started < 10
+
+
+async def sse_events(response):
+    """The events of a stream, as dicts; comments are left out."""
+    event = {}
+    async for line in response.content:
+        line = line.decode().rstrip("\n")
+        if not line and event:
+            yield event
+            event = {}
+        elif line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            event[name] = event[name] + "\n" + value if name in event else value
+
+
+def sse(gateway, *uris, headers=None, **parameters):
+    session = aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=None, sock_read=DEADLINE),
+        read_bufsize=2**22,
+    )
+    query = [("uri", uri) for uri in uris] + list(parameters.items())
+    headers = {"Accept": "text/event-stream", **(headers or {})}
+    url = f"http://127.0.0.1:{gateway.port}/resource"
+    return session, session.get(url, params=query, headers=headers)
+
+
+def test_a_stream_of_events_carries_every_change(small_fleet):
+    small_fleet.upstream.set("/a", {"n": 1})
+    small_fleet.upstream.set("/b", {"n": 10})
+
+    async def test():
+        session, request = sse(small_fleet.gateways[0], "/a", "/b")
+        async with session, request as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            seen = {}
+            async for event in sse_events(response):
+                frame = json.loads(event["data"])
+                if "content" in frame:
+                    assert event["id"]
+                    seen[frame["uri"]] = frame["content"]["n"]
+                if seen == {"/a": 1, "/b": 10}:
+                    small_fleet.upstream.set("/a", {"n": 2})
+                if seen == {"/a": 2, "/b": 10}:
+                    break
+
+    run(test())
+
+
+def test_a_stream_is_resumed_after_the_last_event(small_fleet):
+    small_fleet.upstream.set("/a", {"n": 1})
+    gateway = small_fleet.gateways[0]
+
+    async def first_content(headers=None, change=None):
+        session, request = sse(gateway, "/a", headers=headers)
+        async with session, request as response:
+            if change:
+                small_fleet.upstream.set("/a", change)
+            async for event in sse_events(response):
+                frame = json.loads(event["data"])
+                if "content" in frame:
+                    return event["id"], frame["content"]
+
+    async def test():
+        async with small_fleet.client() as client:
+            await client.subscribe("/a")
+            last_id, content = await first_content()
+            assert content == {"n": 1}
+            again = await first_content({"Last-Event-ID": last_id}, change={"n": 2})
+            assert again[1] == {"n": 2}, "what was seen already is not sent again"
+
+    run(test())
+
+
+def test_a_stream_that_is_left_ends_its_interest(small_fleet):
+    small_fleet.upstream.set("/a", {"n": 1})
+
+    async def test():
+        session, request = sse(small_fleet.gateways[0], "/a")
+        async with session, request as response:
+            async for event in sse_events(response):
+                break
+            assert small_fleet.redis.client.exists("uricast:interest:/a")
+        redis = small_fleet.redis.client
+        await until(lambda: not redis.exists("uricast:interest:/a"), "no interest")
+        gateway = small_fleet.gateways[0]
+        assert cpu_share(gateway.pid) < 0.5, "the process spins"
+
+    run(test())
+
+
+def cpu_share(pid, seconds=1.0):
+    """How much of a core @pid takes."""
+
+    def ticks():
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(seconds)
+    return (ticks() - before) / 100 / seconds
+
+
+def test_the_operators_endpoints_answer(fleet):
+    fleet.upstream.set("/nodes", {"n": 1})
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe("/nodes")
+            await client.content("/nodes")
+            for process in fleet.gateways + fleet.pollers:
+                assert process.monitor("/healthz").status == 200
+                assert process.monitor("/readyz").status == 200
+                assert process.monitor("/nothing").status == 404
+                assert process.metric("uricast_redis_up") == 1
+                assert process.metric("uricast_start_time_seconds") > 1.6e9
+            gateway = fleet.gateways[0]
+            assert gateway.metric("uricast_gateway_clients") == 1
+            assert gateway.metric("uricast_gateway_subscriptions") == 1
+            assert gateway.metric("uricast_gateway_resources") == 1
+            owned = [p.metric("uricast_poller_resources") for p in fleet.pollers]
+            assert sorted(owned) == [0, 1]
+
+    run(test())
+
+
+def test_the_metrics_are_not_on_the_clients_port(shared_fleet):
+    gateway = shared_fleet.gateways[0]
+    assert gateway.get("/metrics").status == 404
+
+
+def test_metrics_are_what_prometheus_reads(shared_fleet):
+    sample = re.compile(r'^[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+.0-9eE]+$')
+    for process in shared_fleet.gateways + shared_fleet.pollers:
+        response = process.monitor("/metrics")
+        assert response.headers["Content-Type"].startswith("text/plain")
+        described = set()
+        for line in response.text.splitlines():
+            if line.startswith("# TYPE "):
+                described.add(line.split()[2])
+            elif not line.startswith("#"):
+                assert sample.match(line), line
+                assert re.match(r"[a-z_]+", line).group() in described, line
+
+
+def test_readyz_says_why_not(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1)
+    fleet.redis.kill()
+    for process in fleet.gateways + fleet.pollers:
+        until_unready(process)
+        response = process.monitor("/readyz")
+        assert response.status == 503
+        assert response.text.strip()
+        assert process.monitor("/healthz").status == 200
+
+
+def until_unready(process):
+    end = time.monotonic() + DEADLINE
+    while process.ready():
+        assert time.monotonic() < end, f"{process.name} stays ready without Redis"
+        time.sleep(0.05)

@@ -1,0 +1,306 @@
+"""Redis that forgets, freezes, cuts connections and loses messages."""
+
+import asyncio
+import time
+
+from harness import RedisProxy, run, until
+from test_takeover import counting, gaps
+
+
+async def growing(client, uri, by=1):
+    """Waits until the content, a counter, has grown."""
+    held = client.held[uri][1]["n"]
+    await client.content(uri, lambda c: c["n"] >= held + by)
+
+
+async def subscribed(client, uri):
+    await client.subscribe(uri)
+    await client.content(uri)
+
+
+def test_a_redis_that_comes_back_empty_is_filled_again(fleet):
+    counting(fleet.upstream, "/nodes")
+    counting(fleet.upstream, "/later")
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as two:
+            await subscribed(one, "/nodes")
+            await subscribed(two, "/nodes")
+            for _ in range(2):
+                before = int(one.held["/nodes"][0])
+                fleet.redis.kill()
+                await asyncio.sleep(0.5)
+                fleet.redis.start()
+                for client in (one, two):
+                    await growing(client, "/nodes", 3)
+                    assert client.open
+                    assert int(client.held["/nodes"][0]) > before
+                assert fleet.owner("/nodes")
+            await subscribed(one, "/later")
+            for process in fleet.gateways + fleet.pollers:
+                assert process.alive
+
+    run(test())
+
+
+def test_content_that_does_not_change_survives_an_empty_redis(fleet):
+    fleet.upstream.set("/still", {"n": 1}, etag=True)
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as late:
+            await subscribed(one, "/still")
+            fleet.redis.kill()
+            fleet.redis.start()
+            await until(
+                lambda: fleet.redis.resource("/still").get("content"), "it is back"
+            )
+            await subscribed(late, "/still")
+            assert late.held["/still"][1] == {"n": 1}
+            # Nobody was told a lie, and the last word is that all is well.
+            states = [f["state"] for f in one.frames if "state" in f]
+            assert not states or states[-1] == "fresh" or "content" in one.frames[-1]
+            since = time.monotonic()
+            await until(
+                lambda: fleet.upstream.count("/still", since) >= 3,
+                "polls go on as before",
+            )
+
+    run(test())
+
+
+def test_flushed_keys_are_put_back(fleet):
+    counting(fleet.upstream, "/nodes")
+
+    async def test():
+        async with fleet.client(0) as one:
+            await subscribed(one, "/nodes")
+            for _ in range(3):
+                before = int(one.held["/nodes"][0])
+                fleet.redis.client.flushall()
+                await until(lambda: fleet.owner("/nodes"), "an owner again")
+                await growing(one, "/nodes", 3)
+                assert int(one.held["/nodes"][0]) > before
+                assert fleet.redis.client.exists("uricast:interest:/nodes")
+
+    run(test())
+
+
+def test_a_frozen_redis_is_survived(fleet):
+    counting(fleet.upstream, "/nodes")
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as two:
+            await subscribed(one, "/nodes")
+            await subscribed(two, "/nodes")
+            owner = fleet.redis.owner_session("/nodes")
+            fleet.redis.pause()
+            paused = time.monotonic()
+            stale = await one.state("/nodes", "stale")
+            assert stale["error"]["code"] == "redis_unavailable"
+            # Who comes meanwhile gets what the gateway has, marked as what it is.
+            async with fleet.client(0) as late:
+                await late.subscribe("/nodes")
+                await late.state("/nodes", "stale")
+                assert "/nodes" in late.held
+            await asyncio.sleep(10 - (time.monotonic() - paused))
+            # A poller that cannot renew stops asking.
+            assert fleet.upstream.count("/nodes", since=paused + 5) == 0
+            fleet.redis.resume()
+            for client in (one, two):
+                await growing(client, "/nodes", 3)
+                assert client.open
+            for process in fleet.gateways + fleet.pollers:
+                await until(process.ready, f"{process.name} is ready")
+            times = fleet.upstream.asked("/nodes", since=paused + 5)
+            assert min(gaps(times)) > fleet.interval * 0.5, gaps(times)
+            assert fleet.redis.owner_session("/nodes") == owner, "a silence buries nobody"
+
+    run(test())
+
+
+def test_cut_subscriptions_lose_nothing(fleet):
+    counting(fleet.upstream, "/nodes")
+    fleet.upstream.set("/once", {"n": 1})
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as two:
+            for client in (one, two):
+                await subscribed(client, "/nodes")
+                await subscribed(client, "/once")
+            for n in range(2, 6):
+                fleet.redis.client.client_kill_filter(_type="pubsub")
+                fleet.upstream.set("/once", {"n": n})
+                for client in (one, two):
+                    await client.content("/once", lambda c: c["n"] == n)
+                    await growing(client, "/nodes")
+
+    run(test())
+
+
+def test_cut_connections_of_every_kind_are_replaced(fleet):
+    counting(fleet.upstream, "/nodes")
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as two:
+            for client in (one, two):
+                await subscribed(client, "/nodes")
+            for _ in range(3):
+                for kind in ("pubsub", "normal"):
+                    fleet.redis.client.client_kill_filter(_type=kind, skipme=True)
+                for client in (one, two):
+                    await growing(client, "/nodes", 2)
+            assert fleet.owner("/nodes")
+
+    run(test())
+
+
+def test_forgotten_scripts_are_sent_again(fleet):
+    counting(fleet.upstream, "/nodes")
+    counting(fleet.upstream, "/later")
+
+    async def test():
+        async with fleet.client(0) as one:
+            await subscribed(one, "/nodes")
+            for _ in range(3):
+                fleet.redis.client.script_flush()
+                await growing(one, "/nodes", 2)
+            fleet.redis.client.script_flush()
+            await subscribed(one, "/later")
+            assert not [f for f in one.frames if "state" in f]
+
+    run(test())
+
+
+def through_proxy(fleet):
+    """Gateways reach Redis through a proxy that can lose messages."""
+    if not hasattr(fleet, "proxy"):
+        fleet.proxy = RedisProxy(fleet.redis.port)
+        fleet.closers.append(fleet.proxy.close)
+    return fleet.proxy.url
+
+
+def test_a_lost_message_is_noticed(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1, gateway_redis_url=through_proxy)
+    fleet.upstream.set("/once", {"n": 1})
+
+    async def test():
+        async with fleet.client() as client:
+            await subscribed(client, "/once")
+            fleet.proxy.lose = lambda channel: channel == "uricast:change:/once"
+            fleet.upstream.set("/once", {"n": 2})
+            await until(
+                lambda: fleet.proxy.lost["uricast:change:/once"], "a lost message"
+            )
+            # Nothing else happens: only the sweep can find it.
+            await client.content("/once", lambda c: c["n"] == 2)
+            assert fleet.gateways[0].metric("uricast_gateway_resyncs_total") >= 1
+
+    run(test())
+
+
+def test_after_a_lost_message_a_patch_does_not_fit_and_the_content_is_sent(start_fleet):
+    fleet = start_fleet(
+        gateways=1, pollers=1, interval=0.3, gateway_redis_url=through_proxy
+    )
+    rows = [{"id": f"n{n}", "text": "x" * 100, "n": 0} for n in range(50)]
+    fleet.upstream.set("/rows", rows)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe("/rows", mode="patch")
+            await client.content("/rows")
+            for step in range(1, 10):
+                lost = sum(fleet.proxy.lost.values())
+                if step % 3 == 0:
+                    fleet.proxy.lose = lambda channel: channel.startswith(
+                        "uricast:change:"
+                    )
+                rows[step]["n"] = step
+                fleet.upstream.set("/rows", rows)
+                if step % 3 == 0:
+                    await until(lambda: sum(fleet.proxy.lost.values()) > lost, "a loss")
+                    fleet.proxy.lose = lambda channel: False
+                else:
+                    await client.content("/rows", lambda c: c[step]["n"] == step)
+            assert client.held["/rows"][1] == rows
+
+    run(test())
+
+
+def test_a_silent_subscription_is_replaced(start_fleet):
+    """Even the gateway's own probes get lost: the connection stands, but carries nothing."""
+    fleet = start_fleet(gateways=1, pollers=1, gateway_redis_url=through_proxy)
+    counting(fleet.upstream, "/nodes")
+
+    async def test():
+        async with fleet.client() as client:
+            await subscribed(client, "/nodes")
+            before = fleet.gateways[0].metric("uricast_redis_reconnects_total")
+            fleet.proxy.lose = lambda channel: True
+            await until(
+                lambda: fleet.gateways[0].metric("uricast_redis_reconnects_total")
+                > before,
+                "the connection is replaced",
+            )
+            fleet.proxy.lose = lambda channel: False
+            await growing(client, "/nodes", 3)
+
+    run(test())
+
+
+def test_a_fleet_starts_before_its_redis(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1)
+    counting(fleet.upstream, "/nodes")
+    for process in fleet.gateways + fleet.pollers:
+        process.kill()
+    fleet.redis.kill()
+    for process in fleet.gateways + fleet.pollers:
+        process.start()
+
+    async def test():
+        gateway = fleet.gateways[0]
+        await until(lambda: answers(gateway), "the monitor port answers")
+        assert gateway.monitor("/readyz").status == 503
+        assert gateway.monitor("/healthz").status == 200
+        fleet.redis.start()
+        for process in fleet.gateways + fleet.pollers:
+            await until(process.ready, f"{process.name} is ready")
+        async with fleet.client() as client:
+            await subscribed(client, "/nodes")
+
+    run(test())
+
+
+def answers(process):
+    try:
+        return process.monitor("/healthz").status == 200
+    except OSError:
+        return False
+
+
+def test_nothing_is_left_in_redis_for_ever(fleet):
+    for number in range(20):
+        counting(fleet.upstream, f"/r/{number}")
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(1) as two:
+            for client in (one, two):
+                for number in range(20):
+                    await subscribed(client, f"/r/{number}")
+            sets = {"uricast:pollers", "uricast:gateways", "uricast:unclaimed"}
+            redis = fleet.redis.client
+            forever = [
+                k for k in fleet.redis.keys() if redis.ttl(k) < 0 and k not in sets
+            ]
+            assert not forever
+            assert all(key.startswith("uricast:") for key in fleet.redis.keys())
+        for process in fleet.gateways + fleet.pollers:
+            process.terminate()
+        for process in fleet.gateways + fleet.pollers:
+            assert await asyncio.to_thread(process.wait) == 0
+        left = [k for k in fleet.redis.keys() if not k.startswith("uricast:resource:")]
+        assert left == []
+        for key in fleet.redis.keys():
+            assert 0 < fleet.redis.client.pttl(key) <= 60_000
+
+    run(test())
