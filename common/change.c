@@ -49,6 +49,22 @@ bool change_number(const char *text, size_t length, uint64_t *number)
 	return true;
 }
 
+bool change_media_type(struct bytes *media_type, struct bytes type)
+{
+	*media_type = (struct bytes){NULL, 0};
+	if (equals(type, "json"))
+		return true;
+	if (type.length == 0 || memchr(type.start, '/', type.length) == NULL)
+		return false;
+	for (size_t i = 0; i < type.length; i++) {
+		if (type.start[i] <= ' ' || type.start[i] >= 0x7f || type.start[i] == '"' ||
+			type.start[i] == '\\')
+			return false;
+	}
+	*media_type = type;
+	return true;
+}
+
 enum field {
 	FIELD_REVISION,
 	FIELD_PREVIOUS_REVISION,
@@ -144,9 +160,8 @@ int change_parse(struct change *change, const char *message, size_t length)
 		return -EBADMSG;
 	change->state = resource_state_parse(
 		fields[FIELD_STATE].start, fields[FIELD_STATE].length);
-	change->is_text = equals(fields[FIELD_TYPE], "text");
 	if (change->state == RESOURCE_UNKNOWN ||
-		(!change->is_text && !equals(fields[FIELD_TYPE], "json")))
+		!change_media_type(&change->media_type, fields[FIELD_TYPE]))
 		return -EBADMSG;
 
 	struct bytes rest = {end + 1, length - (size_t)(end + 1 - message)};

@@ -8,7 +8,7 @@
  *     REVISION PREVIOUS_REVISION VERSION PREVIOUS_VERSION STATE TYPE CHECKED_AT
  *     INTERVAL_MS CONTENT_BYTES PATCH_BYTES ERROR_BYTES\n<content><patch><error>
  *
- * TYPE is "json" or "text". CONTENT_BYTES is "-" where the content did not change or is
+ * TYPE is "json", or the media type of a text ("text/plain"). CONTENT_BYTES is "-" where the content did not change or is
  * above CHANGE_CONTENT_MAX. Written by common/scripts/commit.lua; read here, strictly.
  */
 
@@ -45,7 +45,7 @@ struct change {
 	uint64_t version; /* 0: no content was ever seen */
 	uint64_t previous_version;
 	enum resource_state state;
-	bool is_text;
+	struct bytes media_type; /* of a text; empty: JSON */
 	int64_t checked_at_ms; /* by Redis's clock */
 	uint32_t interval_ms;
 	struct bytes content; /* start NULL where it is not in the message */
@@ -55,6 +55,12 @@ struct change {
 
 /** Returns 0, or -EBADMSG where @message is not a well formed change. */
 int change_parse(struct change *change, const char *message, size_t length);
+
+/**
+ * Reads a stored type: "json" gives an empty media type, a media type itself. Returns false
+ * for anything else, and for what would need escapes in JSON or a header.
+ */
+bool change_media_type(struct bytes *media_type, struct bytes type);
 
 /** Strict decimal without sign or leading zeros, up to 2^63-1; false for anything else. */
 bool change_number(const char *text, size_t length, uint64_t *number);

@@ -32,7 +32,7 @@ struct redis {
 
 	bool up;
 	bool told_down; /* since it was last up, or the start */
-	bool policy_asked;
+	bool policy_known;
 	bool refused_told;
 	int64_t refused_at_ms;
 
@@ -73,32 +73,40 @@ static bool is_probe(
 		strncmp(payload->str, PROBE_TEXT, strlen(PROBE_TEXT)) == 0;
 }
 
-static void on_probe_back(struct redis *redis, const char *payload)
+static void start_next_probe(struct redis *redis)
 {
-	if (!redis->probe_out ||
-		strtoull(payload + strlen(PROBE_TEXT), NULL, 10) != redis->probe_number)
-		return;
 	redis->probe_out = false;
 	clock_timer_start(&redis->probe, redis->probe_sent_at_ms + REDIS_PROBE_MS);
 }
 
-static void on_probe_sent(int error, const redisReply *reply, void *user)
+/* The deadline counts from here: until Redis has published it, it is late with
+ * everything, and where it did not, the probe's absence proves nothing. */
+static void on_probe_published(int error, const redisReply *reply, void *user)
 {
 	struct redis *redis = user;
 
 	(void)reply;
-	if (error == 0 || !redis->probe_out)
+	if (!redis->probe_out || error == -ECONNRESET)
 		return;
-	/* Redis did not publish it, so its absence proves nothing. */
-	redis->probe_out = false;
-	if (redis->up)
-		clock_timer_start(
-			&redis->probe, redis->probe_sent_at_ms + REDIS_PROBE_MS);
+	if (error != 0)
+		start_next_probe(redis);
+	else
+		clock_timer_start_in(
+			&redis->probe, REDIS_DEADLINE_MS - REDIS_SECOND_LOOK_MS);
+}
+
+static void on_probe_back(struct redis *redis, const char *payload)
+{
+	uint64_t number = strtoull(payload + strlen(PROBE_TEXT), NULL, 10);
+
+	if (redis->probe_out && number == redis->probe_number)
+		start_next_probe(redis);
 }
 
 static void send_probe(struct redis *redis)
 {
-	struct redis_command *command = plain_command("PUBLISH", on_probe_sent, redis);
+	struct redis_command *command =
+		plain_command("PUBLISH", on_probe_published, redis);
 	char payload[32];
 
 	snprintf(payload, sizeof(payload), PROBE_TEXT "%" PRIu64, ++redis->probe_number);
@@ -108,8 +116,6 @@ static void send_probe(struct redis *redis)
 	redis->probe_out = true;
 	redis->probe_overdue = false;
 	redis->probe_sent_at_ms = clock_now_ms(redis->settings.clock);
-	clock_timer_start(&redis->probe,
-		redis->probe_sent_at_ms + REDIS_DEADLINE_MS - REDIS_SECOND_LOOK_MS);
 	redis_line_submit(&redis->commands, command);
 }
 
@@ -222,9 +228,12 @@ static void maybe_up(struct redis *redis)
 
 static void on_policy(int error, const redisReply *reply, void *user)
 {
+	struct redis *redis = user;
 	const char *policy;
 
-	(void)user;
+	if (error == -ECONNRESET || error == -ENOTCONN)
+		return;
+	redis->policy_known = true;
 	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
 		return;
 	policy = reply->element[1]->str;
@@ -238,7 +247,6 @@ static void ask_policy(struct redis *redis)
 {
 	struct redis_command *command = plain_command("CONFIG", on_policy, redis);
 
-	redis->policy_asked = true;
 	redis_args_text(&command->args, "GET");
 	redis_args_text(&command->args, "maxmemory-policy");
 	command->optional = true;
@@ -251,7 +259,7 @@ static void on_ready(struct redis_line *line)
 {
 	struct redis *redis = redis_of(line);
 
-	if (line == &redis->commands && !redis->policy_asked)
+	if (line == &redis->commands && !redis->policy_known)
 		ask_policy(redis);
 	maybe_up(redis);
 }

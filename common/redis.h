@@ -19,7 +19,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define REDIS_DEADLINE_MS 1000 /* of every command; then the connection is replaced */
+#define REDIS_DEADLINE_MS 1000	      /* of silence while one is owed an answer; then the
+				       * connection is replaced */
 #define REDIS_PROBE_MS 2000    /* between two probes */
 #define REDIS_IN_FLIGHT_COMMANDS 256 /* beyond, commands wait here in order */
 #define REDIS_IN_FLIGHT_BYTES (4u << 20)

@@ -15,8 +15,7 @@
 
 #define REDIS_RUN_ID_MAX 40
 #define REDIS_SECOND_LOOK_MS 100    /* of a deadline, left for a second look */
-#define REDIS_DEADLINE_MOST_MS 5000 /* while answers to what was sent before still come  \
-				     */
+#define REDIS_DEADLINE_MOST_MS 5000 /* while what was sent before is still answered */
 #define REDIS_REASON_MAX 512
 
 struct redis_line;

@@ -174,7 +174,8 @@ static void subscribe_again(struct hold *hold, const struct protocol_message *me
 {
 	subscription_set_interval(&hold->subscription, message->interval_ms);
 	subscription_again(&hold->subscription);
-	hold->subscription.version_given = message->since;
+	hold->subscription.patches = message->patches;
+	subscription_holds(&hold->subscription, message->since);
 	owe(hold);
 }
 
@@ -205,7 +206,8 @@ static bool subscribe_new(struct client *client, const struct protocol_message *
 	list_append(&client->holds, &hold->in_client);
 	client->hold_count++;
 	hold->serial = client->serial;
-	hold->subscription.version_given = message->since;
+	hold->subscription.patches = message->patches;
+	subscription_holds(&hold->subscription, message->since);
 	outcome->interval_ms = hold->subscription.interval_ms;
 	owe(hold);
 	return true;

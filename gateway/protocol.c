@@ -130,9 +130,10 @@ static bool read_mode(struct protocol_message *message, struct refusal *refusal)
 		return true;
 	if (type_of(message->document, value) != DOCUMENT_STRING)
 		return bad_message(refusal, "mode is not a string");
-	if (document_string_is(message->document, value, "full"))
+	message->patches = document_string_is(message->document, value, "patch");
+	if (message->patches || document_string_is(message->document, value, "full"))
 		return true;
-	refusal_set(refusal, "unsupported_mode", "the only mode of this gateway is full");
+	refusal_set(refusal, "unsupported_mode", "the modes are full and patch");
 	return false;
 }
 
@@ -392,28 +393,45 @@ static struct frame_part words(const char *text)
 	return (struct frame_part){text, strlen(text)};
 }
 
-struct frame *protocol_content_frame(
-	const char *address, uint64_t version, struct bytes content, bool is_text)
+struct frame *protocol_content_frame(const char *address, uint64_t version,
+	struct bytes content, struct bytes media_type)
 {
 	struct text quoted = {0};
 	struct frame *frame = NULL;
 	char version_text[24];
 
 	snprintf(version_text, sizeof(version_text), "%llu", (unsigned long long)version);
-	if (is_text) {
+	if (media_type.length > 0) {
 		text_add_quoted(&quoted, content.start, content.length);
 		content = (struct bytes){quoted.start, quoted.length};
 	}
 	if (!quoted.failed) {
 		struct frame_part parts[] = {words("{\"uri\":\""), words(address),
 			words("\",\"version\":\""), words(version_text),
-			words("\",\"content\":"), {content.start, content.length},
-			words("}")};
+			words(media_type.length > 0 ? "\",\"type\":\"" : ""),
+			{media_type.start, media_type.length}, words("\",\"content\":"),
+			{content.start, content.length}, words("}")};
 
 		frame = frame_new(parts, sizeof(parts) / sizeof(parts[0]));
 	}
 	text_fini(&quoted);
 	return frame;
+}
+
+struct frame *protocol_patch_frame(
+	const char *address, uint64_t version, uint64_t base, struct bytes patch)
+{
+	char version_text[24], base_text[24];
+	struct frame_part parts[] = {words("{\"uri\":\""), words(address),
+		words("\",\"version\":\""), {version_text, 0}, words("\",\"base\":\""),
+		{base_text, 0}, words("\",\"patch\":"), {patch.start, patch.length},
+		words("}")};
+
+	parts[3].length = (size_t)snprintf(version_text, sizeof(version_text), "%llu",
+		(unsigned long long)version);
+	parts[5].length = (size_t)snprintf(
+		base_text, sizeof(base_text), "%llu", (unsigned long long)base);
+	return frame_new(parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 struct frame *protocol_state_frame(

@@ -40,6 +40,7 @@ struct protocol_message {
 	uint32_t token;       /* token of the string "token", or 0 */
 	uint32_t interval_ms; /* 0: the default */
 	uint64_t since;       /* the version the client holds; 0: none, or none of ours */
+	bool patches;	      /* mode is patch */
 };
 
 /**
@@ -91,10 +92,15 @@ struct frame *protocol_refused_frame(const struct protocol_message *message, uin
 
 /**
  * {"uri":…,"version":"V","content":…}, the content byte for byte at the end before the
- * brace; @is_text content is quoted as a JSON string. NULL when out of memory.
+ * brace. A text, which has a @media_type, is quoted as a JSON string, and "type" says what
+ * it is. NULL when out of memory.
  */
-struct frame *protocol_content_frame(
-	const char *address, uint64_t version, struct bytes content, bool is_text);
+struct frame *protocol_content_frame(const char *address, uint64_t version,
+	struct bytes content, struct bytes media_type);
+
+/** {"uri":…,"version":"W","base":"V","patch":[…]}. NULL when out of memory. */
+struct frame *protocol_patch_frame(
+	const char *address, uint64_t version, uint64_t base, struct bytes patch);
 
 /** {"uri":…,"state":"stale","error":{…}}, or without @error where it is empty. */
 struct frame *protocol_state_frame(

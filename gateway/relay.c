@@ -80,8 +80,10 @@ static void link_enter(
 		list_append(lists[state], &link->on_list);
 	if (state == LINK_OFF && topic_subscribers(topic) == 0)
 		list_append(&relay->idle, &link->on_list);
-	if (state == LINK_OFF)
+	if (state == LINK_OFF) {
 		list_remove(&link->suspect);
+		link->read = false;
+	}
 	clock_timer_start_in(&relay->flush, 0);
 }
 
@@ -210,12 +212,13 @@ static void read_entry(struct change *change, const redisReply *entry)
 		.revision = element_number(entry, ENTRY_REVISION),
 		.version = element_number(entry, ENTRY_VERSION),
 		.state = resource_state_parse(state.start, state.length),
-		.is_text = type.length == 4 && memcmp(type.start, "text", 4) == 0,
 		.checked_at_ms = (int64_t)element_number(entry, ENTRY_CHECKED_AT),
 		.interval_ms = (uint32_t)element_number(entry, ENTRY_INTERVAL),
 		.error = element_bytes(entry, ENTRY_ERROR),
 		.content = element_bytes(entry, ENTRY_CONTENT),
 	};
+	if (!change_media_type(&change->media_type, type))
+		change->state = RESOURCE_UNKNOWN;
 }
 
 static bool confirmed_within(
@@ -283,6 +286,70 @@ static void judge_retained(
 			"the content has not been checked lately");
 }
 
+/* ---- contents that were not in a message ---- */
+
+struct reading {
+	struct relay *relay;
+	char address[];
+};
+
+/* The fields of an entry of interest, in its order; an owner is not among them. */
+static const char *const content_fields[] = {"revision", "version", "state", "type",
+	"checked_at", "interval_ms", "error", "owner", "content"};
+
+static void on_read(int error, const redisReply *reply, void *user)
+{
+	struct reading *reading = user;
+	struct topic *topic =
+		topic_find(reading->relay->topics, reading->address, strlen(reading->address));
+	struct change change;
+
+	free(reading);
+	if (topic == NULL)
+		return;
+	topic_relay_link(topic)->reading = false;
+	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < ENTRY_COUNT)
+		return;
+	read_entry(&change, reply);
+	if (change.state != RESOURCE_UNKNOWN)
+		topic_apply(topic, &change);
+	topic_was_read(topic);
+}
+
+static void read_content(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+	size_t length = strlen(topic_address(topic));
+	struct redis_args args = {0};
+	struct reading *reading;
+	struct key key;
+
+	link->needed = false;
+	if (link->reading)
+		return;
+	link->reading = true;
+	reading = xcalloc(1, sizeof(*reading) + length + 1);
+	reading->relay = relay;
+	memcpy(reading->address, topic_address(topic), length + 1);
+	key_write(&key, redis_prefix(relay->redis), KEYS_RESOURCE, topic_address(topic));
+	redis_args_text(&args, "HMGET");
+	redis_args_add(&args, key.text, key.length);
+	for (size_t i = 0; i < ENTRY_COUNT; i++)
+		redis_args_text(&args, content_fields[i]);
+	redis_command(relay->redis, &args, on_read, reading);
+}
+
+static void on_needed(struct topic *topic, void *user)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	/* Before it is registered, what is read could be overtaken unheard. */
+	if (link->state == LINK_LIVE)
+		read_content(user, topic);
+	else
+		link->needed = true;
+}
+
 static void take_entry(struct relay *relay, struct topic *topic, const redisReply *entry)
 {
 	struct relay_link *link = topic_relay_link(topic);
@@ -303,10 +370,14 @@ static void take_entry(struct relay *relay, struct topic *topic, const redisRepl
 	}
 	owned = element_bytes(entry, ENTRY_OWNER).length > 0;
 	link->touched_at_ms = clock_now_ms(relay->clock);
+	link->read = true;
 	link_enter(relay, topic, LINK_LIVE);
 	if (first)
 		judge_retained(relay, topic, &change, owned);
 	judge(relay, topic, owned, change.checked_at_ms);
+	topic_was_read(topic);
+	if (link->needed)
+		read_content(relay, topic);
 }
 
 static void on_registered(int error, const redisReply *reply, void *user)
@@ -774,7 +845,7 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	struct membership *membership, struct metrics *metrics, uint32_t lease_ms)
 {
 	struct relay *relay = xcalloc(1, sizeof(*relay));
-	const struct topic_events events = {on_wanted, on_unwanted};
+	const struct topic_events events = {on_wanted, on_unwanted, on_needed};
 
 	relay->clock = clock;
 	relay->redis = redis;
@@ -850,6 +921,11 @@ void relay_on_peers(struct relay *relay)
 		relay->pollerless_since_ms = 0;
 	else if (relay->pollerless_since_ms == 0)
 		relay->pollerless_since_ms = clock_now_ms(relay->clock);
+}
+
+bool relay_has_read(struct topic *topic)
+{
+	return topic_relay_link(topic)->read || topic_doubt_code(topic) != NULL;
 }
 
 void relay_refresh(struct relay *relay, struct topic *topic)

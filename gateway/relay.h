@@ -33,5 +33,11 @@ void relay_on_peers(
 void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
 	const char *payload, size_t length);
 
+/**
+ * Whether @topic shows what Redis held when it was last registered, or a doubt about it: not
+ * so before the first answer, and again after everybody was paused.
+ */
+bool relay_has_read(struct topic *topic);
+
 /** Asks the owner of @topic to poll now. Rate limiting is the caller's. */
 void relay_refresh(struct relay *relay, struct topic *topic);

@@ -25,6 +25,9 @@ struct relay_link {
 	struct list suspect;        /* among those that may have no poller */
 	bool read_again;            /* while REGISTERING: once more afterwards */
 	bool held;                  /* named in a check under way: must not be freed */
+	bool read;		/* what is held was read since it was last OFF */
+	bool needed;		/* the content is missing and somebody is owed it */
+	bool reading;		/* it is being read */
 	uint32_t subscribers;       /* as registered */
 	uint32_t interval_ms;       /* as registered */
 	int64_t ownerless_since_ms; /* monotonic; 0 while it has a living owner */

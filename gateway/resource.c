@@ -102,13 +102,25 @@ static struct frame *frame_around(struct subscription *subscription, struct byte
 		: NULL;
 }
 
+static const char *content_type(const struct topic *topic, char *type, size_t size)
+{
+	struct bytes media_type = topic_media_type(topic);
+
+	if (media_type.length == 0)
+		return "application/json";
+	/* Only text that is UTF-8 becomes state. */
+	snprintf(type, size, "%.*s; charset=utf-8", (int)media_type.length,
+		media_type.start);
+	return type;
+}
+
 static void answer_content(struct http_connection *connection, const struct asked *asked,
 	struct topic *topic, struct subscription *subscription)
 {
 	struct text headers = {0};
-	struct answer answer = {.status = 200,
-		.type = topic_is_text(topic) ? "text/plain; charset=utf-8"
-					     : "application/json",
+	char type[128];
+	struct answer answer = {
+		.status = 200, .type = content_type(topic, type, sizeof(type)),
 		.body = topic_content(topic)};
 
 	write_headers(&headers, asked, topic);
@@ -164,12 +176,13 @@ static void answer_failure(struct http_connection *connection, const struct aske
 }
 
 /* Whether something can be said of @topic now. */
-static bool is_settled(const struct topic *topic)
+static bool is_settled(struct topic *topic)
 {
 	enum resource_state state = topic_state(topic);
 
-	return topic_content(topic).start != NULL || state == RESOURCE_ERROR ||
-		state == RESOURCE_GONE;
+	return relay_has_read(topic) &&
+		(topic_content(topic).start != NULL || state == RESOURCE_ERROR ||
+			state == RESOURCE_GONE);
 }
 
 static void answer_settled(struct http_connection *connection, const struct asked *asked,
@@ -197,6 +210,8 @@ static void on_owed(struct subscription *subscription)
 {
 	struct wait *wait = container_of(subscription, struct wait, subscription);
 
+	/* Has a content read that is owed and not here. */
+	subscription_owed(subscription);
 	if (!is_settled(subscription->topic))
 		return;
 	answer_settled(wait->connection, &wait->asked, subscription->topic, subscription);

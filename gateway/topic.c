@@ -45,20 +45,24 @@ struct topic {
 	struct list cursor;     /* among the subscriptions while fanning out */
 	struct clock_timer fan_out;
 
-	uint64_t version;
+	uint64_t version; /* the newest known; its content may not be here */
 	uint64_t revision;
 	int64_t checked_at_ms;
 	uint32_t interval_ms; /* the owner's */
-	bool is_text;
 	enum resource_state stored_state;
-	char *stored_error;    /* JSON, or NULL */
-	const char *doubt;     /* code, or NULL */
-	char *doubt_error;     /* JSON; NULL where there is no doubt */
-	uint32_t state_serial; /* counts what is told of the state; from 1 */
-	struct frame *content; /* NULL: none yet */
-	char *text;            /* the content where it is text; else it is in the frame */
+	char *stored_error;	/* JSON, or NULL */
+	const char *doubt;	/* code, or NULL */
+	char *doubt_error;	/* JSON; NULL where there is no doubt */
+	uint32_t state_serial;	/* counts what is told of the state; from 1 */
+	struct frame *state;	/* made when first owed */
+	struct frame *patch;	/* to version, or NULL */
+	uint64_t patch_base;	/* what it starts from */
+	struct frame *content;	/* NULL: none yet */
+	uint64_t content_version; /* below version where only the patch has come */
 	size_t content_length;
-	struct frame *state; /* made when first owed */
+	char *media_type; /* of a text; NULL: JSON */
+	char *text;	  /* the content where it is a text; else it lies in the frame */
+	bool read_first;  /* somebody claims to hold something newer */
 	char address[];
 };
 
@@ -214,7 +218,9 @@ void topic_forget(struct topic *topic)
 		raw_count(table, topic->provider)->topics--;
 	HASH_DEL(table->topics, topic);
 	frame_release(topic->content);
+	frame_release(topic->patch);
 	frame_release(topic->state);
+	free(topic->media_type);
 	free(topic->text);
 	free(topic->stored_error);
 	free(topic->doubt_error);
@@ -310,10 +316,37 @@ void subscription_again(struct subscription *subscription)
 	subscription->state_given = 0;
 }
 
-static bool owes_content(
-	const struct topic *topic, const struct subscription *subscription)
+void subscription_holds(struct subscription *subscription, uint64_t version)
 {
-	return topic->content != NULL && subscription->version_given != topic->version;
+	struct topic *topic = subscription->topic;
+
+	subscription->version_given = version;
+	if (version > topic->version)
+		topic->read_first = true;
+}
+
+static bool content_is_here(const struct topic *topic)
+{
+	return topic->content != NULL && topic->content_version == topic->version;
+}
+
+static bool owes_version(const struct topic *topic, const struct subscription *subscription)
+{
+	return topic->version != 0 && subscription->version_given != topic->version;
+}
+
+/* The patch where the subscriber sits at its base, else the content where it is here. */
+static struct frame *owed_version(
+	struct topic *topic, const struct subscription *subscription)
+{
+	if (subscription->patches && topic->patch != NULL &&
+		subscription->version_given == topic->patch_base)
+		return topic->patch;
+	if (subscription->version_given > topic->version || !content_is_here(topic)) {
+		topic->table->events.needed(topic, topic->table->user);
+		return NULL;
+	}
+	return topic->content;
 }
 
 static bool owes_state(const struct topic *topic, const struct subscription *subscription)
@@ -331,8 +364,8 @@ struct frame *subscription_owed(struct subscription *subscription)
 
 	if (topic == NULL || subscription->paused)
 		return NULL;
-	if (owes_content(topic, subscription))
-		return topic->content;
+	if (owes_version(topic, subscription))
+		return owed_version(topic, subscription);
 	if (!owes_state(topic, subscription))
 		return NULL;
 	if (topic->state == NULL)
@@ -345,7 +378,7 @@ void subscription_given(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 
-	if (owes_content(topic, subscription))
+	if (owes_version(topic, subscription))
 		subscription->version_given = topic->version;
 	else
 		subscription->state_given = topic->state_serial;
@@ -365,7 +398,7 @@ const struct catalog_provider *topic_provider(const struct topic *topic)
 
 enum resource_state topic_state(const struct topic *topic)
 {
-	bool has_content = topic->content != NULL;
+	bool has_content = topic->version != 0;
 
 	if (topic->doubt != NULL)
 		return has_content ? RESOURCE_STALE : RESOURCE_ERROR;
@@ -387,19 +420,22 @@ struct bytes topic_error(const struct topic *topic)
 
 struct bytes topic_content(const struct topic *topic)
 {
-	if (topic->content == NULL)
+	if (!content_is_here(topic))
 		return (struct bytes){NULL, 0};
-	if (topic->is_text)
+	if (topic->media_type != NULL)
 		return (struct bytes){topic->text, topic->content_length};
 	/* The frame ends with the content and one closing brace. */
 	return (struct bytes){frame_payload(topic->content) +
-			frame_payload_length(topic->content) - 1 - topic->content_length,
+				      frame_payload_length(topic->content) - 1 -
+				      topic->content_length,
 		topic->content_length};
 }
 
-bool topic_is_text(const struct topic *topic)
+struct bytes topic_media_type(const struct topic *topic)
 {
-	return topic->is_text;
+	if (topic->media_type == NULL)
+		return (struct bytes){NULL, 0};
+	return (struct bytes){topic->media_type, strlen(topic->media_type)};
 }
 
 uint64_t topic_version(const struct topic *topic)
@@ -469,12 +505,12 @@ static void state_changed(struct topic *topic)
 static int take_content(struct topic *topic, const struct change *change)
 {
 	struct frame *frame = protocol_content_frame(
-		topic->address, change->version, change->content, change->is_text);
+		topic->address, change->version, change->content, change->media_type);
 	char *text = NULL;
 
 	if (frame == NULL)
 		return -ENOMEM;
-	if (change->is_text) {
+	if (change->media_type.length > 0) {
 		text = malloc(change->content.length + 1);
 		if (text == NULL) {
 			frame_release(frame);
@@ -484,12 +520,52 @@ static int take_content(struct topic *topic, const struct change *change)
 	}
 	frame_release(topic->content);
 	free(topic->text);
+	free(topic->media_type);
 	topic->content = frame;
 	topic->text = text;
 	topic->content_length = change->content.length;
-	topic->is_text = change->is_text;
-	topic->version = change->version;
+	topic->media_type =
+		text != NULL ? xstrndup(change->media_type.start, change->media_type.length)
+			     : NULL;
+	topic->content_version = change->version;
 	return 0;
+}
+
+/* Nobody sits at its base any more once something newer is known. */
+static int take_patch(struct topic *topic, const struct change *change)
+{
+	struct frame *frame = NULL;
+
+	if (change->patch.length > 0 && change->previous_version == topic->version) {
+		frame = protocol_patch_frame(topic->address, change->version,
+			change->previous_version, change->patch);
+		if (frame == NULL)
+			return -ENOMEM;
+	}
+	frame_release(topic->patch);
+	topic->patch = frame;
+	topic->patch_base = change->previous_version;
+	return 0;
+}
+
+static bool fits(const struct topic *topic, const struct change *change)
+{
+	if (change->content.start != NULL || change->version == topic->version ||
+		change->version == 0)
+		return true;
+	return change->patch.length > 0 && change->previous_version == topic->version;
+}
+
+/* The version of @change is not the one held: its patch, its content, or both. */
+static int take_version(struct topic *topic, const struct change *change)
+{
+	int r = take_patch(topic, change);
+
+	if (r == 0 && change->content.start != NULL)
+		r = take_content(topic, change);
+	if (r == 0)
+		topic->version = change->version;
+	return r;
 }
 
 static bool same_text(const char *text, struct bytes bytes)
@@ -513,26 +589,57 @@ static void take_state(struct topic *topic, const struct change *change)
 	state_changed(topic);
 }
 
+/* The content of the version held came later than the version itself. */
+static int fill_in(struct topic *topic, const struct change *change)
+{
+	int r = 0;
+
+	topic_checked(topic, change->checked_at_ms);
+	if (change->content.start == NULL || change->version != topic->version ||
+		content_is_here(topic))
+		return 0;
+	r = take_content(topic, change);
+	fan_out(topic);
+	return r;
+}
+
 int topic_apply(struct topic *topic, const struct change *change)
 {
-	if (change->revision <= topic->revision) {
-		topic_checked(topic, change->checked_at_ms);
-		return 0;
-	}
-	if (change->content.start != NULL) {
-		int r = take_content(topic, change);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-	} else if (change->version != 0 && change->version != topic->version) {
+	if (change->revision <= topic->revision)
+		return fill_in(topic, change);
+	if (!fits(topic, change))
 		return -ESTALE;
-	}
+	if (change->version != 0 && change->version != topic->version)
+		r = take_version(topic, change);
+	else if (change->content.start != NULL)
+		r = fill_in(topic, change);
+	if (r < 0)
+		return r;
 	topic->revision = change->revision;
 	topic->interval_ms = change->interval_ms;
 	take_state(topic, change);
 	topic_checked(topic, change->checked_at_ms);
 	fan_out(topic);
 	return 0;
+}
+
+void topic_was_read(struct topic *topic)
+{
+	if (!topic->read_first)
+		return;
+	topic->read_first = false;
+	list_each(link, &topic->subscriptions) {
+		struct subscription *subscription;
+
+		if (link == &topic->cursor)
+			continue;
+		subscription = container_of(link, struct subscription, in_topic);
+		if (subscription->version_given > topic->version)
+			subscription->version_given = 0;
+	}
+	fan_out(topic);
 }
 
 void topic_checked(struct topic *topic, int64_t checked_at_ms)

@@ -31,9 +31,10 @@ struct subscription {
 	struct list in_topic;
 	struct topic *topic; /* NULL while not subscribed */
 	subscription_owed_fn on_owed;
-	uint64_t version_given; /* of the last content handed over; 0 for none */
+	uint64_t version_given; /* what the subscriber holds; 0 for nothing */
 	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
 	uint32_t interval_ms;   /* granted */
+	bool patches;		/* takes patches where it sits at their base */
 	bool paused;            /* by subscription_pause() only */
 };
 
@@ -43,6 +44,8 @@ struct topic_events {
 	void (*wanted)(struct topic *topic, void *user);
 	/* The last subscription left; the relay ends with topic_forget(). */
 	void (*unwanted)(struct topic *topic, void *user);
+	/* Somebody is owed a content that is not here: the relay reads it. Idempotent. */
+	void (*needed)(struct topic *topic, void *user);
 };
 
 struct topic_table *topic_table_new(
@@ -82,8 +85,14 @@ void subscription_pause(struct subscription *subscription, bool paused);
 void subscription_again(struct subscription *subscription);
 
 /**
- * The frame that @subscription should get next, or NULL when it has everything: the
- * content first, then a state that is not fresh or newly fresh. The frame belongs to the
+ * What a subscriber says it holds ("since"): if it is current, no content is owed. If it
+ * is newer than what is here, Redis is read before anything is said.
+ */
+void subscription_holds(struct subscription *subscription, uint64_t version);
+
+/**
+ * The frame that @subscription should get next, or NULL when it has everything there is
+ * now: the patch or content first, then a state that is not fresh or newly fresh. The frame belongs to the
  * topic; keep it with frame_keep() beyond the next turn. When it was handed over (whole,
  * or to somebody who will finish), call subscription_given().
  */
@@ -101,9 +110,10 @@ enum resource_state topic_state(const struct topic *topic);
 /** The error object as JSON text; empty where there is none. */
 struct bytes topic_error(const struct topic *topic);
 
-/** The content's own bytes; start is NULL where there is none yet. */
+/** The content's own bytes; start is NULL where the newest is not here. */
 struct bytes topic_content(const struct topic *topic);
-bool topic_is_text(const struct topic *topic);
+/** Of a text; empty for JSON. */
+struct bytes topic_media_type(const struct topic *topic);
 uint64_t topic_version(const struct topic *topic);      /* 0: none */
 uint64_t topic_revision(const struct topic *topic);     /* 0: none */
 int64_t topic_checked_at_ms(const struct topic *topic); /* by Redis's clock; 0: never */
@@ -131,16 +141,19 @@ struct relay_link *topic_relay_link(struct topic *topic);
 struct topic *topic_of_relay_link(struct relay_link *link);
 
 /**
- * Applies stored state with its content, from a change or a re-read, and tells the
- * subscriptions. Ignored unless its revision is above the one held.
+ * Applies stored state, from a change or a re-read, and tells the subscriptions. Ignored
+ * unless its revision is above the one held, or it brings the content that is missing.
  *
- * @change  content is the whole content; start NULL keeps what is held, which must then
- * be of the same version
+ * @change  with the content of its version; or with a patch from the version held; or with
+ *          neither, where the version is the one held
  *
- * Returns 0, -ENOMEM (nothing changed), or -ESTALE where the content is needed and
- * missing: the caller re-reads.
+ * Returns 0, -ENOMEM (nothing changed), or -ESTALE where what is held and @change do not
+ * fit: the caller re-reads.
  */
 int topic_apply(struct topic *topic, const struct change *change);
+
+/** Redis was read: whoever claimed to hold something newer than this is given it. */
+void topic_was_read(struct topic *topic);
 
 /** Notes a confirmation that no change came with (from a sweep). */
 void topic_checked(struct topic *topic, int64_t checked_at_ms);

@@ -275,6 +275,7 @@ static struct resource *resource_new(struct claim *claim, const char *address)
 	clock_timer_init(&resource->linger, claim->clock, on_linger);
 	list_append(&claim->sweep, &resource->on_sweep);
 	list_init(&resource->on_notes);
+	list_init(&resource->on_contents);
 	HASH_ADD(hh, claim->resources, address[0], (unsigned)length, resource);
 	return resource;
 }

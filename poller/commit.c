@@ -1,10 +1,12 @@
 #include "poller/commit.h"
 
-#include "common/document.h"
 #include "common/instant.h"
+#include "common/keys.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "poller/content.h"
+#include "poller/judge.h"
 #include "poller/schedule.h"
 
 #include <errno.h>
@@ -15,42 +17,79 @@
 #include <strings.h>
 
 #define NO_ROOM_LOG_MS 60000
+#define WORKER_BYTES (64u << 10) /* larger bodies are judged on the worker pool */
 
 struct commits {
+	uv_loop_t *loop;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
 	struct metrics *metrics;
 	struct commits_events events;
 	void *user;
-	struct document document; /* its memory is used again and again */
+	struct contents contents;
+	struct judge_scratch scratch; /* of the loop's thread */
 	int64_t no_room_logged_ms;
 };
 
-/* What is to be stored; texts are borrowed for the call that sends them. */
+/* What is to be stored of one poll; texts are borrowed for the call that sends them. */
 struct verdict {
 	bool changed; /* content is new */
 	bool failed;
-	bool is_text;
 	enum resource_state state;
 	char failure[sizeof(((struct resource *)0)->failure)];
 	const char *error; /* JSON, or "" */
 	int64_t retry_ms;
 };
 
-/* One commit under way. Holds what becomes true of the resource if Redis takes it. */
-struct commit {
+/*
+ * One poll's answer, from the fetch to what Redis said of it. Holds its resource by name:
+ * that may be dropped and claimed again meanwhile.
+ */
+struct answer {
 	struct commits *commits;
 	uint64_t claim_id;
 	struct verdict verdict; /* error is not kept */
+	long status;
 	struct digest digest;
+	char *url;
 	char *etag;
 	char *last_modified;
 	int64_t checked_at_ms;
+
+	char *body; /* on FETCH_CONTENT */
+	size_t length;
+	char media_type[64]; /* "json", or the type of a text */
+	char *base;	     /* what is stored, where it is known */
+	size_t base_length;
+	struct judgement judgement;
+	uv_work_t work;
 	char address[];
 };
 
-/* ---- judging ---- */
+static void answer_free(struct answer *answer)
+{
+	free(answer->url);
+	free(answer->etag);
+	free(answer->last_modified);
+	free(answer->body);
+	free(answer->base);
+	diff_patch_fini(&answer->judgement.patch);
+	free(answer);
+}
+
+/* The resource that @answer is about, or NULL where it is not ours by the same claim. */
+static struct resource *answer_resource(const struct answer *answer)
+{
+	struct commits *commits = answer->commits;
+	struct resource *resource = commits->events.find(answer->address, commits->user);
+
+	if (resource == NULL || resource->claim_id != answer->claim_id)
+		return NULL;
+	return resource;
+}
+
+/* ---- types ---- */
 
 static bool type_is_json(const char *type)
 {
@@ -68,28 +107,19 @@ static bool is_json(const struct catalog_target *target, const struct fetch_resu
 	return target->type != NULL || type_is_json(result->content_type);
 }
 
-/* Text is carried as a JSON string to some clients: it must be UTF-8, so it is scanned as
- * the string it will be. Returns an error's text, or NULL. */
-static const char *judge_text(const char *body, size_t length)
+/* The media type without parameters, as one word that needs no escapes anywhere. */
+static void set_media_type(struct answer *answer, const char *type)
 {
-	return document_utf8_valid(body, length) ? NULL : "the body is neither JSON nor UTF-8";
-}
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789!#$&^_.+-/";
+	size_t length = strspn(type, word);
 
-/* Returns NULL for a body that may become state, else why not. */
-static const char *judge_body(struct commits *commits, const struct catalog_target *target,
-	const struct fetch_result *result, char *message, size_t size)
-{
-	enum document_error error;
-	size_t offset;
-
-	if (!is_json(target, result))
-		return judge_text(result->body, result->length);
-	error = document_scan(&commits->document, result->body, result->length, &offset);
-	if (error == DOCUMENT_OK)
-		return NULL;
-	snprintf(message, size, "the body is not valid JSON: %s at byte %zu",
-		document_error_text(error), offset);
-	return message;
+	if (length == 0 || length >= sizeof(answer->media_type) ||
+		memchr(type, '/', length) == NULL)
+		snprintf(answer->media_type, sizeof(answer->media_type), "text/plain");
+	else
+		snprintf(answer->media_type, sizeof(answer->media_type), "%.*s",
+			(int)length, type);
 }
 
 /* ---- failures ---- */
@@ -140,36 +170,56 @@ static uint64_t answer_number(const redisReply *reply, size_t index)
 	return number;
 }
 
-static void on_committed(
-	struct resource *resource, struct commit *commit, const redisReply *reply)
+static void keep_validators(struct resource *resource, struct answer *answer)
 {
+	free(resource->etag);
+	free(resource->last_modified);
+	resource->etag = answer->etag;
+	resource->last_modified = answer->last_modified;
+	answer->etag = NULL;
+	answer->last_modified = NULL;
+}
+
+/* The body is what is stored now. What has changed once will change again: keep it. */
+static void keep_content(
+	struct commits *commits, struct resource *resource, struct answer *answer)
+{
+	bool again = resource->version != 0;
+
+	resource->digest = answer->digest;
+	resource->whole = false;
+	contents_drop(&commits->contents, resource);
+	if (!again || !answer->judgement.is_json)
+		return;
+	contents_keep(&commits->contents, resource, answer->body, answer->length);
+	answer->body = NULL;
+}
+
+static void on_committed(
+	struct resource *resource, struct answer *answer, const redisReply *reply)
+{
+	if (answer->verdict.changed)
+		keep_content(answer->commits, resource, answer);
+	if (!answer->verdict.failed) {
+		resource->uncommitted = false;
+		keep_validators(resource, answer);
+	}
 	resource->revision = answer_number(reply, 1);
 	resource->version = answer_number(reply, 2);
 	resource->floor = 0;
-	resource->state = commit->verdict.state;
-	memcpy(resource->failure, commit->verdict.failure, sizeof(resource->failure));
-	resource->noted_at_ms = commit->checked_at_ms;
+	resource->state = answer->verdict.state;
+	memcpy(resource->failure, answer->verdict.failure, sizeof(resource->failure));
+	resource->noted_at_ms = answer->checked_at_ms;
 	resource->confirm = false;
-	if (!commit->verdict.failed) {
-		resource->uncommitted = false;
-		free(resource->etag);
-		free(resource->last_modified);
-		resource->etag = commit->etag;
-		resource->last_modified = commit->last_modified;
-		commit->etag = NULL;
-		commit->last_modified = NULL;
-	}
-	if (commit->verdict.changed) {
-		resource->digest = commit->digest;
-		resource->whole = false;
-	}
 }
 
 /* Another revision is stored than we thought: go on from it, and commit whole. */
-static void on_behind(struct resource *resource, const redisReply *reply)
+static void on_behind(
+	struct commits *commits, struct resource *resource, const redisReply *reply)
 {
 	struct bytes state = answer_bytes(reply, 5);
 
+	contents_drop(&commits->contents, resource);
 	resource->revision = answer_number(reply, 1);
 	resource->version = answer_number(reply, 2);
 	resource->floor = answer_number(reply, 3);
@@ -193,14 +243,14 @@ static void log_no_room(struct commits *commits)
 }
 
 static void conclude(struct commits *commits, struct resource *resource,
-	struct commit *commit, int error, const redisReply *reply)
+	struct answer *answer, int error, const redisReply *reply)
 {
 	struct bytes word = error == 0 ? answer_bytes(reply, 0) : (struct bytes){"", 0};
-	bool failed = commit->verdict.failed;
+	bool failed = answer->verdict.failed;
 
 	if (word.length == 9 && memcmp(word.start, "committed", 9) == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS, 1);
-		on_committed(resource, commit, reply);
+		on_committed(resource, answer, reply);
 	} else if (word.length == 4 && memcmp(word.start, "held", 4) == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		log_info("commit refused, another poller owns the resource uri=%s",
@@ -209,7 +259,7 @@ static void conclude(struct commits *commits, struct resource *resource,
 		return;
 	} else if (word.length == 6 && memcmp(word.start, "behind", 6) == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
-		on_behind(resource, reply);
+		on_behind(commits, resource, reply);
 	} else {
 		/* It may have run all the same: then the next one finds itself behind. */
 		if (error == -ENOSPC)
@@ -218,48 +268,40 @@ static void conclude(struct commits *commits, struct resource *resource,
 			metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		resource->uncommitted = true;
 	}
-	commits->events.done(resource, failed, commit->verdict.retry_ms, commits->user);
+	commits->events.done(resource, failed, answer->verdict.retry_ms, commits->user);
 }
 
 static void on_answer(int error, const redisReply *reply, void *user)
 {
-	struct commit *commit = user;
-	struct commits *commits = commit->commits;
-	struct resource *resource = commits->events.find(commit->address, commits->user);
+	struct answer *answer = user;
+	struct resource *resource = answer_resource(answer);
 
-	if (resource != NULL && resource->claim_id == commit->claim_id)
-		conclude(commits, resource, commit, error, reply);
-	free(commit->etag);
-	free(commit->last_modified);
-	free(commit);
+	if (resource != NULL)
+		conclude(answer->commits, resource, answer, error, reply);
+	answer_free(answer);
 }
 
 /* ---- sending ---- */
 
-static struct commit *commit_new(struct commits *commits, const struct resource *resource,
-	const struct verdict *verdict, const struct fetch_result *result)
+static struct answer *answer_new(struct commits *commits, const struct resource *resource,
+	const struct fetch_result *result)
 {
 	size_t length = strlen(resource->address);
-	struct commit *commit = xcalloc(1, sizeof(*commit) + length + 1);
+	struct answer *answer = xcalloc(1, sizeof(*answer) + length + 1);
+	/* A 304 need not repeat them. */
+	bool keep = result->outcome == FETCH_UNCHANGED;
 
-	commit->commits = commits;
-	commit->claim_id = resource->claim_id;
-	commit->verdict = *verdict;
-	commit->verdict.error = NULL;
-	commit->digest = result->digest;
-	commit->checked_at_ms = resource->checked_at_ms;
-	if (!verdict->failed) {
-		/* A 304 need not repeat them. */
-		bool keep = result->outcome == FETCH_UNCHANGED;
-
-		commit->etag = xstrdup(
-			result->etag || !keep ? result->etag : resource->etag);
-		commit->last_modified = xstrdup(result->last_modified || !keep
-							 ? result->last_modified
-							 : resource->last_modified);
-	}
-	memcpy(commit->address, resource->address, length + 1);
-	return commit;
+	answer->commits = commits;
+	answer->claim_id = resource->claim_id;
+	answer->status = result->status;
+	answer->digest = result->digest;
+	answer->url = xstrdup(result->url);
+	answer->etag = xstrdup(result->etag || !keep ? result->etag : resource->etag);
+	answer->last_modified = xstrdup(result->last_modified || !keep
+						? result->last_modified
+						: resource->last_modified);
+	memcpy(answer->address, resource->address, length + 1);
+	return answer;
 }
 
 static void add_field(struct redis_args *args, const char *field, const char *value)
@@ -279,55 +321,276 @@ static uint64_t newest_known(const struct resource *resource)
 	return resource->floor > resource->revision ? resource->floor : resource->revision;
 }
 
-static void send_commit(struct commits *commits, struct resource *resource,
-	const struct verdict *verdict, const struct fetch_result *result)
+static void add_fields(struct redis_args *args, const struct answer *answer)
 {
-	struct commit *commit = commit_new(commits, resource, verdict, result);
+	const struct verdict *verdict = &answer->verdict;
+
+	add_field(args, "url", answer->url);
+	add_number(args, "status", answer->status);
+	if (verdict->failed) {
+		add_number(args, "error_since",
+			membership_redis_ms(answer->commits->membership));
+		return;
+	}
+	add_field(args, "etag", answer->etag);
+	add_field(args, "last_modified", answer->last_modified);
+	if (verdict->changed) {
+		add_field(args, "digest", answer->digest.text);
+		add_field(args, "type", answer->media_type);
+	}
+}
+
+/* Takes @answer, which Redis's reply ends. */
+static void send_commit(struct resource *resource, struct answer *answer)
+{
+	struct commits *commits = answer->commits;
+	const struct verdict *verdict = &answer->verdict;
+	const struct diff_patch *patch = &answer->judgement.patch;
 	struct redis_args args = {0};
 
+	answer->checked_at_ms = resource->checked_at_ms;
 	redis_args_text(&args, membership_session(commits->membership));
 	redis_args_text(&args, resource->address);
 	redis_args_number(&args, (int64_t)resource->revision);
 	redis_args_number(&args, (int64_t)newest_known(resource));
 	redis_args_text(&args, verdict->changed ? "1" : "0");
-	redis_args_add(&args, result->body, verdict->changed ? result->length : 0);
-	redis_args_text(&args, ""); /* no patch */
+	redis_args_add(&args, answer->body, verdict->changed ? answer->length : 0);
+	redis_args_add(&args, patch->bytes, verdict->changed ? patch->length : 0);
 	redis_args_text(&args, resource_state_name(verdict->state));
 	redis_args_text(&args, verdict->error);
 	redis_args_number(&args, resource->checked_at_ms);
 	redis_args_number(&args, resource->interval_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
-	add_field(&args, "url", result->url);
-	add_number(&args, "status", result->status);
-	if (verdict->failed)
-		add_number(&args, "error_since", membership_redis_ms(commits->membership));
-	if (verdict->changed) {
-		add_field(&args, "digest", result->digest.text);
-		add_field(&args, "type", verdict->is_text ? "text" : "json");
-	}
-	if (!verdict->failed) {
-		add_field(&args, "etag", commit->etag);
-		add_field(&args, "last_modified", commit->last_modified);
-	}
+	add_fields(&args, answer);
+	answer->verdict.error = NULL;
 	redis_script(commits->redis, REDIS_SCRIPT_COMMIT, &args, REDIS_NORMAL, on_answer,
-		commit);
+		answer);
+}
+
+/* ---- what became of a poll ---- */
+
+/* Takes @answer. */
+static void take_failure(struct resource *resource, struct answer *answer,
+	const char *code, const char *message, int64_t retry_after_ms)
+{
+	struct commits *commits = answer->commits;
+	struct verdict *verdict = &answer->verdict;
+	struct json_object *object;
+
+	metrics_add(commits->metrics, METRIC_POLLS_FAILED, 1);
+	verdict->failed = true;
+	verdict->retry_ms =
+		schedule_backoff_ms(resource, resource->failures + 1, retry_after_ms);
+	verdict->state = failed_state(resource, answer->status);
+	snprintf(verdict->failure, sizeof(verdict->failure), "%s %ld", code, answer->status);
+	if (resource->state == verdict->state &&
+		strcmp(resource->failure, verdict->failure) == 0) {
+		commits->events.done(resource, true, verdict->retry_ms, commits->user);
+		answer_free(answer);
+		return;
+	}
+	log_info("poll failed, the last content stays uri=%s code=%s status=%ld "
+		 "retry_ms=%lld error=\"%s\"",
+		resource->address, code, answer->status, (long long)verdict->retry_ms,
+		message);
+	verdict->error = error_object(
+		&object, commits, code, answer->status, message, verdict->retry_ms);
+	send_commit(resource, answer);
+	json_object_put(object);
+}
+
+/* Takes @answer. */
+static void take_success(struct resource *resource, struct answer *answer, bool changed)
+{
+	struct commits *commits = answer->commits;
+
+	answer->verdict.changed = changed;
+	answer->verdict.state = RESOURCE_FRESH;
+	answer->verdict.error = "";
+	resource->checked_at_ms = membership_redis_ms(commits->membership);
+	metrics_add(
+		commits->metrics, changed ? METRIC_POLLS_CHANGED : METRIC_POLLS_UNCHANGED, 1);
+	if (!changed && resource->state == RESOURCE_FRESH && !resource->confirm) {
+		commits->events.done(resource, false, 0, commits->user);
+		answer_free(answer);
+		return;
+	}
+	if (resource->state != RESOURCE_FRESH && resource->state != RESOURCE_UNKNOWN)
+		log_info("poll succeeds again uri=%s", resource->address);
+	send_commit(resource, answer);
+}
+
+/* The same in other bytes: what is stored stays, and these bytes are known from now on. */
+static void take_same(struct resource *resource, struct answer *answer)
+{
+	struct commits *commits = answer->commits;
+
+	resource->digest = answer->digest;
+	if (answer->base != NULL)
+		contents_keep(&commits->contents, resource, answer->base,
+			answer->base_length);
+	answer->base = NULL;
+	if (resource->state == RESOURCE_FRESH && !resource->confirm)
+		keep_validators(resource, answer);
+	take_success(resource, answer, false);
+}
+
+static void take_judgement(struct answer *answer)
+{
+	struct resource *resource = answer_resource(answer);
+
+	if (resource == NULL) {
+		answer_free(answer);
+		return;
+	}
+	switch (answer->judgement.outcome) {
+	case JUDGE_SAME:
+		take_same(resource, answer);
+		break;
+	case JUDGE_CHANGED:
+		take_success(resource, answer, true);
+		break;
+	case JUDGE_WRONG:
+		take_failure(
+			resource, answer, "upstream_body", answer->judgement.message, 0);
+		break;
+	}
+}
+
+static void on_work(uv_work_t *work)
+{
+	struct answer *answer = container_of(work, struct answer, work);
+	struct judge_scratch scratch;
+
+	judge_scratch_init(&scratch);
+	judge(&answer->judgement, &scratch);
+	judge_scratch_fini(&scratch);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+	struct answer *answer = container_of(work, struct answer, work);
+
+	if (status == 0)
+		take_judgement(answer);
+	else
+		answer_free(answer);
+}
+
+static void judge_answer(struct answer *answer)
+{
+	struct commits *commits = answer->commits;
+	struct judgement *judgement = &answer->judgement;
+
+	judgement->body = answer->body;
+	judgement->length = answer->length;
+	judgement->base = answer->base;
+	judgement->base_length = answer->base_length;
+	if (commits->loop != NULL && answer->length > WORKER_BYTES) {
+		uv_queue_work(commits->loop, &answer->work, on_work, on_worked);
+		return;
+	}
+	judge(judgement, &commits->scratch);
+	take_judgement(answer);
+}
+
+/* ---- what a body is compared with ---- */
+
+static void on_base(int error, const redisReply *reply, void *user)
+{
+	struct answer *answer = user;
+	struct resource *resource = answer_resource(answer);
+
+	if (resource == NULL) {
+		answer_free(answer);
+		return;
+	}
+	/* Another revision is not what we compare with: the commit will say so. */
+	if (error == 0 && answer_number(reply, 0) == resource->revision) {
+		struct bytes base = answer_bytes(reply, 1);
+
+		answer->base = malloc(base.length + 1);
+		if (answer->base != NULL)
+			memcpy(answer->base, base.start, base.length);
+		answer->base_length = base.length;
+	}
+	judge_answer(answer);
+}
+
+static void read_base(struct answer *answer)
+{
+	struct commits *commits = answer->commits;
+	struct redis_args args = {0};
+	struct key key;
+
+	key_write(&key, redis_prefix(commits->redis), KEYS_RESOURCE, answer->address);
+	redis_args_text(&args, "HMGET");
+	redis_args_add(&args, key.text, key.length);
+	redis_args_text(&args, "revision");
+	redis_args_text(&args, "content");
+	redis_command(commits->redis, &args, on_base, answer);
+}
+
+static void set_rules(struct diff_rules *rules, const struct catalog_target *target)
+{
+	if (target->type != NULL)
+		*rules = (struct diff_rules){target->type->identity,
+			(const char *const *)target->type->ignore,
+			target->type->ignore_count};
+	else
+		*rules = (struct diff_rules){target->provider->identity,
+			(const char *const *)target->provider->ignore,
+			target->provider->ignore_count};
+}
+
+/* Takes @answer. */
+static void take_body(struct commits *commits, struct resource *resource,
+	struct answer *answer, const struct catalog_target *target,
+	const struct fetch_result *result)
+{
+	answer->body = malloc(result->length + 1);
+	if (answer->body == NULL) {
+		take_failure(resource, answer, "upstream_too_large",
+			"no memory for the body", 0);
+		return;
+	}
+	memcpy(answer->body, result->body, result->length);
+	answer->length = result->length;
+	answer->judgement.is_json = is_json(target, result);
+	snprintf(answer->media_type, sizeof(answer->media_type), "json");
+	if (!answer->judgement.is_json)
+		set_media_type(answer, result->content_type);
+	set_rules(&answer->judgement.rules, target);
+	/* What is kept may not be what is stored when a whole body is wanted. */
+	if (resource->whole || resource->version == 0 || !answer->judgement.is_json) {
+		judge_answer(answer);
+		return;
+	}
+	answer->base =
+		contents_take(&commits->contents, resource, &answer->base_length);
+	if (answer->base == NULL)
+		read_base(answer);
+	else
+		judge_answer(answer);
 }
 
 /* ---- public ---- */
 
-struct commits *commits_new(struct clock *clock, struct redis *redis,
+struct commits *commits_new(uv_loop_t *loop, struct clock *clock, struct redis *redis,
 	struct membership *membership, struct metrics *metrics,
 	const struct commits_events *events, void *user)
 {
 	struct commits *commits = xcalloc(1, sizeof(*commits));
 
+	commits->loop = loop;
 	commits->clock = clock;
 	commits->redis = redis;
 	commits->membership = membership;
 	commits->metrics = metrics;
 	commits->events = *events;
 	commits->user = user;
-	document_init(&commits->document);
+	contents_init(&commits->contents);
+	judge_scratch_init(&commits->scratch);
 	return commits;
 }
 
@@ -335,73 +598,41 @@ void commits_free(struct commits *commits)
 {
 	if (commits == NULL)
 		return;
-	document_fini(&commits->document);
+	judge_scratch_fini(&commits->scratch);
 	free(commits);
-}
-
-static void take_failure(struct commits *commits, struct resource *resource,
-	const struct fetch_result *result, const char *code, const char *message)
-{
-	struct verdict verdict = {.failed = true};
-	struct json_object *object;
-
-	metrics_add(commits->metrics, METRIC_POLLS_FAILED, 1);
-	verdict.retry_ms = schedule_backoff_ms(
-		resource, resource->failures + 1, result->retry_after_ms);
-	verdict.state = failed_state(resource, result->status);
-	snprintf(verdict.failure, sizeof(verdict.failure), "%s %ld", code, result->status);
-	if (resource->state == verdict.state &&
-		strcmp(resource->failure, verdict.failure) == 0) {
-		commits->events.done(resource, true, verdict.retry_ms, commits->user);
-		return;
-	}
-	log_info("poll failed, the last content stays uri=%s code=%s status=%ld "
-		 "retry_ms=%lld error=\"%s\"",
-		resource->address, code, result->status, (long long)verdict.retry_ms, message);
-	verdict.error = error_object(
-		&object, commits, code, result->status, message, verdict.retry_ms);
-	send_commit(commits, resource, &verdict, result);
-	json_object_put(object);
-}
-
-static void take_success(struct commits *commits, struct resource *resource,
-	const struct fetch_result *result, bool changed, bool is_text)
-{
-	struct verdict verdict = {
-		.changed = changed, .is_text = is_text, .state = RESOURCE_FRESH, .error = ""};
-
-	resource->checked_at_ms = membership_redis_ms(commits->membership);
-	metrics_add(
-		commits->metrics, changed ? METRIC_POLLS_CHANGED : METRIC_POLLS_UNCHANGED, 1);
-	if (!changed && resource->state == RESOURCE_FRESH && !resource->confirm) {
-		commits->events.done(resource, false, 0, commits->user);
-		return;
-	}
-	if (resource->state != RESOURCE_FRESH && resource->state != RESOURCE_UNKNOWN)
-		log_info("poll succeeds again uri=%s", resource->address);
-	send_commit(commits, resource, &verdict, result);
 }
 
 void commits_take(struct commits *commits, struct resource *resource,
 	const struct catalog_target *target, const struct fetch_result *result)
 {
-	char message[160];
-	const char *wrong;
+	struct answer *answer;
 
 	resource->polls++;
-	if (result->outcome == FETCH_FAILED) {
-		take_failure(commits, resource, result, result->error_code,
-			result->error_message);
+	/* Nothing is allocated for the usual poll, which finds nothing new. */
+	if (result->outcome == FETCH_UNCHANGED && resource->state == RESOURCE_FRESH &&
+		!resource->confirm) {
+		resource->checked_at_ms = membership_redis_ms(commits->membership);
+		metrics_add(commits->metrics, METRIC_POLLS_UNCHANGED, 1);
+		commits->events.done(resource, false, 0, commits->user);
 		return;
 	}
-	if (result->outcome == FETCH_UNCHANGED) {
-		take_success(commits, resource, result, false, false);
-		return;
+	answer = answer_new(commits, resource, result);
+	switch (result->outcome) {
+	case FETCH_UNCHANGED:
+		take_success(resource, answer, false);
+		break;
+	case FETCH_CONTENT:
+		take_body(commits, resource, answer, target, result);
+		break;
+	case FETCH_FAILED:
+	case FETCH_NOT_STARTED:
+		take_failure(resource, answer, result->error_code, result->error_message,
+			result->retry_after_ms);
+		break;
 	}
-	wrong = judge_body(commits, target, result, message, sizeof(message));
-	if (wrong != NULL) {
-		take_failure(commits, resource, result, "upstream_body", wrong);
-		return;
-	}
-	take_success(commits, resource, result, true, !is_json(target, result));
+}
+
+void commits_dropped(struct commits *commits, struct resource *resource)
+{
+	contents_drop(&commits->contents, resource);
 }

@@ -16,6 +16,8 @@
 #include "poller/fetch.h"
 #include "poller/resource.h"
 
+#include <uv.h>
+
 struct commits;
 
 /** Told to the schedule and to claim. */
@@ -28,16 +30,22 @@ struct commits_events {
 	struct resource *(*find)(const char *address, void *user);
 };
 
-struct commits *commits_new(struct clock *clock, struct redis *redis,
+/** @loop may be NULL: large bodies are then judged at once and not on the worker pool. */
+struct commits *commits_new(uv_loop_t *loop, struct clock *clock, struct redis *redis,
 	struct membership *membership, struct metrics *metrics,
 	const struct commits_events *events, void *user);
+
+/** Nothing may be on the worker pool any more: run the loop until it is idle first. */
 void commits_free(struct commits *commits);
 
 /**
  * Takes the outcome of a poll; ends with one of the events, at once or after the answer.
  *
- * @target  what was fetched
+ * @target  what was fetched; its provider and type must outlive the process's polls
  * @result  any outcome but FETCH_NOT_STARTED; valid during the call
  */
 void commits_take(struct commits *commits, struct resource *resource,
 	const struct catalog_target *target, const struct fetch_result *result);
+
+/** Forgets what is kept for @resource, which is about to be freed. */
+void commits_dropped(struct commits *commits, struct resource *resource);

@@ -2,7 +2,6 @@
 
 #include "poller/fetch_transfer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -427,7 +426,10 @@ static bool renew_headers(struct transfer *transfer, int64_t now_ms)
 	transfer->renewed = true;
 	header_set_release(transfer->headers);
 	transfer->headers = provider_headers_take(headers, now_ms, &problem);
-	assert(transfer->headers);
+	if (!transfer->headers) {
+		fetch_failure_set(&transfer->failure, "upstream_secret", "%s", problem);
+		return false;
+	}
 	answer_forget(transfer);
 	return ask(transfer, now_ms);
 }
@@ -451,14 +453,17 @@ bool transfer_continues(struct transfer *transfer, CURLcode code, int64_t now_ms
 
 static struct digest digest_of(const struct body *body)
 {
+	static const char digits[] = "0123456789abcdef";
 	/* A length of 0 goes with any pointer but NULL. */
 	XXH128_hash_t hash = XXH3_128bits(body->bytes ? body->bytes : "", body->length);
 	XXH128_canonical_t bytes;
-	struct digest digest;
+	struct digest digest = {0};
 
 	XXH128_canonicalFromHash(&bytes, hash);
-	for (size_t i = 0; i < sizeof(bytes.digest); i++)
-		snprintf(digest.text + 2 * i, 3, "%02x", bytes.digest[i]);
+	for (size_t i = 0; i < sizeof(bytes.digest); i++) {
+		digest.text[2 * i] = digits[bytes.digest[i] >> 4];
+		digest.text[2 * i + 1] = digits[bytes.digest[i] & 15];
+	}
 	return digest;
 }
 

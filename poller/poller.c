@@ -173,7 +173,7 @@ static struct resource *on_find(const char *address, void *user)
 {
 	struct poller *poller = user;
 
-	return claim_find(poller->claim, address);
+	return poller->claim != NULL ? claim_find(poller->claim, address) : NULL;
 }
 
 static bool may_start(void *user)
@@ -301,8 +301,8 @@ static void make_parts(struct poller *poller)
 		poller->clock, poller->redis, &member, &member_events, poller);
 	poller->fetcher =
 		fetcher_new(&poller->loop, poller->clock, &fetcher_events, poller);
-	poller->commits = commits_new(poller->clock, poller->redis, poller->membership,
-		&poller->metrics, &commits_events, poller);
+	poller->commits = commits_new(&poller->loop, poller->clock, poller->redis,
+		poller->membership, &poller->metrics, &commits_events, poller);
 	poller->schedule = schedule_new(poller->clock, poller->membership, config->catalog,
 		poller->fetcher, poller->commits, &poller->metrics);
 	poller->claim = claim_new(poller->clock, poller->redis, poller->membership,
@@ -346,8 +346,8 @@ void poller_free(struct poller *poller)
 		return;
 	monitor_free(poller->monitor);
 	claim_free(poller->claim);
+	poller->claim = NULL; /* what comes off the worker pool finds nothing any more */
 	schedule_free(poller->schedule);
-	commits_free(poller->commits);
 	fetcher_free(poller->fetcher);
 	membership_free(poller->membership);
 	redis_free(poller->redis);
@@ -356,5 +356,6 @@ void poller_free(struct poller *poller)
 	process_fini(&poller->process);
 	clock_free(poller->clock);
 	process_close_loop(&poller->loop);
+	commits_free(poller->commits);
 	free(poller);
 }

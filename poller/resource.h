@@ -57,6 +57,9 @@ struct resource {
 	struct digest digest;	   /* of the stored content */
 	char *etag;		   /* of the stored content, or NULL */
 	char *last_modified;	   /* likewise */
+	char *content;		   /* as stored, in contents; NULL: not kept */
+	size_t content_length;
+	struct list on_contents;
 	bool whole;	  /* commit the next body even if it is the stored one */
 	bool confirm;	  /* commit the next success even if nothing changed */
 	bool uncommitted; /* Redis has not taken the last body: poll when it can */

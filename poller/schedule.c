@@ -217,13 +217,13 @@ void schedule_unwanted(struct schedule *schedule, struct resource *resource)
 
 void schedule_dropped(struct schedule *schedule, struct resource *resource)
 {
-	(void)schedule;
 	clock_timer_stop(&resource->due);
 	if (resource->fetch != NULL) {
 		fetch_cancel(resource->fetch);
 		free(resource->poll);
 		resource->fetch = NULL;
 	}
+	commits_dropped(schedule->commits, resource);
 }
 
 void schedule_refresh(struct schedule *schedule, struct resource *resource)

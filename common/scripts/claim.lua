@@ -25,21 +25,14 @@ local function stands(holder)
 	return false
 end
 
-local function stored(address, former)
+local function stored(address)
 	local entry = redis.call('HMGET', key.resource .. address, 'revision', 'version',
-		'floor', 'digest', 'type', 'state', 'etag', 'last_modified', 'checked_at', 'error')
-	for i = 1, 10 do
+		'floor', 'digest', 'type', 'state', 'etag', 'last_modified', 'checked_at', 'error',
+		'polls')
+	for i = 1, 11 do
 		entry[i] = entry[i] or ''
 	end
-	local interval, default = wished_interval(address)
-	local polls = redis.call('HGET', key.resource .. address, 'polls')
-	local content = false
-	if with_content then
-		content = redis.call('HGET', key.resource .. address, 'content')
-	end
-	return {'claimed', entry[1], entry[2], entry[3], entry[4], entry[5], entry[6], entry[7],
-		entry[8], entry[9], entry[10], interval, default, wanted(address) and '1' or '0',
-		former, polls or '0', content}
+	return unpack(entry)
 end
 
 local function claim(address)
@@ -49,20 +42,26 @@ local function claim(address)
 		return {'held', holder}
 	end
 	if holder and holder ~= session then
-		redis.call('DEL', key.lock .. address)
 		disown(holder, address)
 	end
-	if holder ~= session and not wanted(address) then
+	local interval, default, any = wished_interval(address)
+	if holder ~= session and any == '0' then
+		redis.call('DEL', key.lock .. address)
 		unclaim(address)
 		return {'unwanted'}
 	end
 	redis.call('SET', key.lock .. address, session, 'EX', TTL)
 	redis.call('EXPIRE', key.resource .. address, TTL)
-	local checked_at = redis.call('HGET', key.resource .. address, 'checked_at') or '0'
+	local revision, version, floor, digest, kind, state, etag, last_modified, checked_at,
+		failure, polls = stored(address)
 	if redis.call('HEXISTS', key.owned .. session, address) == 0 then
-		redis.call('HSET', key.owned .. session, address, checked_at)
+		redis.call('HSET', key.owned .. session, address,
+			checked_at ~= '' and checked_at or '0')
 	end
-	return stored(address, holder ~= session and holder or '')
+	return {'claimed', revision, version, floor, digest, kind, state, etag, last_modified,
+		checked_at, failure, interval, default, any,
+		holder ~= session and holder or '', polls ~= '' and polls or '0',
+		with_content and redis.call('HGET', key.resource .. address, 'content')}
 end
 
 local answer = {'ok'}

@@ -117,17 +117,18 @@ local function drop_interest(gateway, address)
 	end
 end
 
--- The fastest interval any gateway asks for, 0 where the default will do.
+-- The fastest interval any gateway asks for, 0 where the default will do; '1' where
+-- another share wants the default; '1' where there is any share at all.
 local function wished_interval(address)
+	local shares = redis.call('HVALS', key.interest .. address)
 	local fastest, default = nil, false
-	for _, share in ipairs(redis.call('HVALS', key.interest .. address)) do
-		local subscribers, interval = string.match(share, '^(%d+) (%d+)$')
-		interval = tonumber(interval or 0)
+	for _, share in ipairs(shares) do
+		local interval = tonumber(string.match(share, '^%d+ (%d+)$') or 0)
 		if interval == 0 then
 			default = true
 		elseif not fastest or interval < fastest then
 			fastest = interval
 		end
 	end
-	return whole(fastest or 0), default and '1' or '0'
+	return whole(fastest or 0), default and '1' or '0', #shares > 0 and '1' or '0'
 end

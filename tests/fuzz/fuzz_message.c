@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		answer_all(&message, &refusal);
 	}
 	document_fini(&document);
-	check(protocol_content_frame(
-		"/a", 1, (struct bytes){(const char *)data, size}, true));
+	check(protocol_content_frame("/a", 1, (struct bytes){(const char *)data, size},
+		(struct bytes){"text/plain", 10}));
 	return 0;
 }

@@ -664,6 +664,32 @@ static void our_own_pause_is_not_taken_for_silence(void **state)
 	world_free(world);
 }
 
+/* Together they take twice the deadline. Redis answers whenever it has worked off what it
+ * reads at once, 16 KiB. */
+static void a_slow_redis_that_answers_is_not_given_up(void **state)
+{
+	struct world *world = world_with_link();
+	struct outcome sleeps[10] = {0}, echoes[10] = {0};
+	char text[20001] = {0};
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	for (size_t i = 0; i < COUNT(sleeps); i++) {
+		struct redis_args args = {0};
+
+		redis_args_text(&args, "DEBUG");
+		redis_args_text(&args, "SLEEP");
+		redis_args_text(&args, "0.2");
+		redis_command(world->redis, &args, on_outcome, &sleeps[i]);
+		command(world, &echoes[i], "ECHO", text);
+	}
+	wait_for(world, echoes[COUNT(echoes) - 1].runs);
+	for (size_t i = 0; i < COUNT(sleeps); i++)
+		assert_int_equal(sleeps[i].error | echoes[i].error, 0);
+	assert_int_equal(world->downs, 0);
+	world_free(world);
+}
+
 /* The network holds a command back until we have given up and connected again. */
 static void a_late_command_of_an_abandoned_connection_does_not_run(void **state)
 {
@@ -980,6 +1006,7 @@ int main(void)
 			a_redis_that_is_silent_from_the_start_is_noticed, quiet),
 		cmocka_unit_test_setup(
 			a_killed_redis_is_found_again_within_a_second, quiet),
+		cmocka_unit_test_setup(a_slow_redis_that_answers_is_not_given_up, quiet),
 		cmocka_unit_test_setup(our_own_pause_is_not_taken_for_silence, quiet),
 		cmocka_unit_test_setup(
 			a_late_command_of_an_abandoned_connection_does_not_run, quiet),

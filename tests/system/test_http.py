@@ -1,15 +1,14 @@
-"""Plain HTTP: one state by GET, long-poll, SSE, and the operator's endpoints."""
+"""Plain HTTP: one state by GET, and the operator's endpoints."""
 
 import asyncio
 import json
 import re
 import time
 
-import aiohttp
 import pytest
 
 from client import DEADLINE
-from harness import http_get, run, until
+from harness import http_get, run
 from test_failures import short_limits
 
 
@@ -132,141 +131,6 @@ def test_an_upstream_that_never_answers_ends_in_an_error(start_fleet):
     response = fleet.gateways[0].resource("/nodes")
     assert response.status in (502, 504)
     assert response.json["error"]["code"]
-
-
-def test_a_long_poll_waits_for_the_next_change(small_fleet):
-    small_fleet.upstream.set("/nodes", {"n": 1})
-    gateway = small_fleet.gateways[0]
-    etag = gateway.resource("/nodes").headers["ETag"]
-
-    async def test():
-        headers = {"If-None-Match": etag, "Prefer": "wait=20"}
-        waiting = asyncio.ensure_future(
-            asyncio.to_thread(gateway.resource, "/nodes", headers=headers)
-        )
-        since = time.monotonic()
-        await until(lambda: small_fleet.upstream.count("/nodes", since) >= 3, "polls")
-        assert not waiting.done()
-        small_fleet.upstream.set("/nodes", {"n": 2})
-        response = await waiting
-        assert response.status == 200
-        assert response.json == {"n": 2}
-        assert response.headers["ETag"] != etag
-
-    run(test())
-
-
-def test_a_long_poll_ends_when_nothing_changes(small_fleet):
-    small_fleet.upstream.set("/nodes", {"n": 1})
-    gateway = small_fleet.gateways[0]
-    etag = gateway.resource("/nodes").headers["ETag"]
-    started = time.monotonic()
-    headers = {"If-None-Match": etag, "Prefer": "wait=2"}
-    response = gateway.resource("/nodes", headers=headers)
-    assert response.status == 304
-    assert 1.5 < time.monotonic() - started < 10
-
-
-async def sse_events(response):
-    """The events of a stream, as dicts; comments are left out."""
-    event = {}
-    async for line in response.content:
-        line = line.decode().rstrip("\n")
-        if not line and event:
-            yield event
-            event = {}
-        elif line and not line.startswith(":"):
-            name, _, value = line.partition(": ")
-            event[name] = event[name] + "\n" + value if name in event else value
-
-
-def sse(gateway, *uris, headers=None, **parameters):
-    session = aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=None, sock_read=DEADLINE),
-        read_bufsize=2**22,
-    )
-    query = [("uri", uri) for uri in uris] + list(parameters.items())
-    headers = {"Accept": "text/event-stream", **(headers or {})}
-    url = f"http://127.0.0.1:{gateway.port}/resource"
-    return session, session.get(url, params=query, headers=headers)
-
-
-def test_a_stream_of_events_carries_every_change(small_fleet):
-    small_fleet.upstream.set("/a", {"n": 1})
-    small_fleet.upstream.set("/b", {"n": 10})
-
-    async def test():
-        session, request = sse(small_fleet.gateways[0], "/a", "/b")
-        async with session, request as response:
-            assert response.status == 200
-            assert response.headers["Content-Type"].startswith("text/event-stream")
-            seen = {}
-            async for event in sse_events(response):
-                frame = json.loads(event["data"])
-                if "content" in frame:
-                    assert event["id"]
-                    seen[frame["uri"]] = frame["content"]["n"]
-                if seen == {"/a": 1, "/b": 10}:
-                    small_fleet.upstream.set("/a", {"n": 2})
-                if seen == {"/a": 2, "/b": 10}:
-                    break
-
-    run(test())
-
-
-def test_a_stream_is_resumed_after_the_last_event(small_fleet):
-    small_fleet.upstream.set("/a", {"n": 1})
-    gateway = small_fleet.gateways[0]
-
-    async def first_content(headers=None, change=None):
-        session, request = sse(gateway, "/a", headers=headers)
-        async with session, request as response:
-            if change:
-                small_fleet.upstream.set("/a", change)
-            async for event in sse_events(response):
-                frame = json.loads(event["data"])
-                if "content" in frame:
-                    return event["id"], frame["content"]
-
-    async def test():
-        async with small_fleet.client() as client:
-            await client.subscribe("/a")
-            last_id, content = await first_content()
-            assert content == {"n": 1}
-            again = await first_content({"Last-Event-ID": last_id}, change={"n": 2})
-            assert again[1] == {"n": 2}, "what was seen already is not sent again"
-
-    run(test())
-
-
-def test_a_stream_that_is_left_ends_its_interest(small_fleet):
-    small_fleet.upstream.set("/a", {"n": 1})
-
-    async def test():
-        session, request = sse(small_fleet.gateways[0], "/a")
-        async with session, request as response:
-            async for event in sse_events(response):
-                break
-            assert small_fleet.redis.client.exists("uricast:interest:/a")
-        redis = small_fleet.redis.client
-        await until(lambda: not redis.exists("uricast:interest:/a"), "no interest")
-        gateway = small_fleet.gateways[0]
-        assert cpu_share(gateway.pid) < 0.5, "the process spins"
-
-    run(test())
-
-
-def cpu_share(pid, seconds=1.0):
-    """How much of a core @pid takes."""
-
-    def ticks():
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
-    before = ticks()
-    time.sleep(seconds)
-    return (ticks() - before) / 100 / seconds
 
 
 def test_the_operators_endpoints_answer(fleet):

@@ -48,7 +48,7 @@ class Terminal:
         def found():
             match = re.search(pattern, self.output)
             if not match and self.popen.poll() is not None:
-                raise AssertionError(f"ended without {pattern!r}:\n{self.output}")
+                raise AssertionError(f"ended without {pattern!r}")
             return match
 
         try:

@@ -157,35 +157,6 @@ def test_subscribing_again_sends_the_content_again(small_fleet):
     run(test())
 
 
-def test_in_patch_mode_changes_come_as_patches(start_fleet):
-    fleet = start_fleet(gateways=1, pollers=1, interval=0.2)
-    rows = [{"id": f"node{n}", "free": n, "text": "x" * 50} for n in range(50)]
-    fleet.upstream.set("/nodes", rows)
-
-    async def test():
-        async with fleet.client() as patched, fleet.client() as whole:
-            await patched.subscribe("/nodes", mode="patch")
-            await whole.subscribe("/nodes")
-            await patched.content("/nodes")
-            for step in range(10):
-                rows[step * 3]["free"] += 1000
-                if step % 3 == 0:
-                    del rows[step]
-                if step % 4 == 0:
-                    rows.insert(step, {"id": f"new{step}", "free": 0})
-                fleet.upstream.set("/nodes", rows)
-                want = json.loads(json.dumps(rows))
-                await patched.content("/nodes", lambda c: c == want)
-                await whole.content("/nodes", lambda c: c == want)
-            patches = [text for text in patched.texts if '"patch":' in text]
-            assert len(patches) == 10, "every small change came as a patch"
-            assert max(len(text) for text in patches) < 1000
-            assert not any("patch" in f for f in whole.frames)
-            assert patched.held["/nodes"] == whole.held["/nodes"]
-
-    run(test())
-
-
 def test_a_client_that_is_current_is_not_sent_the_content(small_fleet):
     small_fleet.upstream.set("/nodes", {"n": 1})
 

@@ -64,8 +64,10 @@ def test_a_takeover_costs_the_upstream_at_most_one_poll_more(fleet):
             for uri in uris:
                 await client.content(uri)
             victim = fleet.pollers[0]
-            owned = [uri for uri in uris if fleet.owner(uri) is victim]
-            assert owned
+            owned = await until(
+                lambda: [uri for uri in uris if fleet.owner(uri) is victim],
+                "the victim has its share",
+            )
             victim.kill()
             killed = time.monotonic()
             await until(

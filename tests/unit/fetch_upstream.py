@@ -120,6 +120,8 @@ def reset(connection):
 
 
 def reset_after(connection):
+    """Gives the other side time to look away until it is all over."""
+    time.sleep(0.1)
     connection.send(plain())
     break_off(connection)
 

@@ -28,7 +28,7 @@ static void a_change_gives_its_numbers_and_its_three_runs_of_bytes(void **state)
 	assert_int_equal(change.version, 10);
 	assert_int_equal(change.previous_version, 9);
 	assert_int_equal(change.state, RESOURCE_FRESH);
-	assert_false(change.is_text);
+	assert_int_equal(change.media_type.length, 0);
 	assert_int_equal(change.checked_at_ms, 1795300980674);
 	assert_int_equal(change.interval_ms, 2000);
 	assert_int_equal(change.content.length, 7);
@@ -43,9 +43,9 @@ static void a_dash_says_that_the_content_is_not_in_the_message(void **state)
 
 	(void)state;
 	assert_int_equal(
-		parse(&change, "12 11 10 10 stale text 5 2000 - 0 10\n{\"code\":1}"), 0);
+		parse(&change, "12 11 10 10 stale text/plain 5 2000 - 0 10\n{\"code\":1}"), 0);
 	assert_null(change.content.start);
-	assert_true(change.is_text);
+	assert_memory_equal(change.media_type.start, "text/plain", 10);
 	assert_int_equal(change.state, RESOURCE_STALE);
 	assert_memory_equal(change.error.start, "{\"code\":1}", 10);
 }
@@ -55,7 +55,7 @@ static void an_empty_content_is_a_content(void **state)
 	struct change change;
 
 	(void)state;
-	assert_int_equal(parse(&change, "12 11 12 10 fresh text 5 2000 0 0 0\n"), 0);
+	assert_int_equal(parse(&change, "12 11 12 10 fresh text/html 5 2000 0 0 0\n"), 0);
 	assert_non_null(change.content.start);
 	assert_int_equal(change.content.length, 0);
 }

@@ -477,6 +477,7 @@ static void an_array_with_too_many_moves_is_sent_whole(void **state)
 static void ignored_members_may_differ_come_and_go(void **state)
 {
 	struct diff_rules rules = IGNORE("/*/t", "/0/u");
+	struct diff_rules member = IGNORE("/t");
 
 	(void)state;
 	check_with(&rules, "[{\"id\":1,\"t\":1}]", "[{\"id\":1,\"t\":2}]", NULL);
@@ -488,6 +489,7 @@ static void ignored_members_may_differ_come_and_go(void **state)
 		"[{\"op\":\"replace\",\"path\":\"/0/s\",\"value\":2}]");
 	check_with(&rules, "[{\"t\":1,\"s\":{\"t\":1}}]", "[{\"t\":2,\"s\":{\"t\":2}}]",
 		"[{\"op\":\"replace\",\"path\":\"/0/s/t\",\"value\":2}]");
+	check_with(&member, "{\"t\":{\"x\":1}}", "{\"t\":{\"x\":2}}", NULL);
 }
 
 static void values_sent_whole_hold_what_is_ignored(void **state)

@@ -363,6 +363,25 @@ static size_t said(struct test *test, const char *begin)
 	return count;
 }
 
+/* How many connections carried a request. One that carried none may be accepted late. */
+static size_t connections_used(struct test *test)
+{
+	char head[64];
+	int number;
+	int offset;
+	size_t count = 0;
+
+	look(test);
+	for (const char *line = test->seen; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, "request %d %n", &number, &offset) != 1)
+			continue;
+		snprintf(head, sizeof(head), "%.*s", offset, line);
+		count += strstr(test->seen, head) == line;
+	}
+	return count;
+}
+
 static void wait_until_said(struct test *test, const char *begin, size_t count)
 {
 	while (said(test, begin) < count)
@@ -654,7 +673,14 @@ static void a_closed_port_is_refused(void **state)
 
 static void a_whole_answer_before_a_reset_counts(void **state)
 {
-	assert_content(get(*state, "/reset_after"));
+	struct test *test = *state;
+
+	start(test, &test->answers[0], "/reset_after");
+	wait_until_said(test, "request", 1);
+	while (said(test, "end") == 0) /* both come to us at once */
+		usleep(1000);
+	wait_for(test, 1);
+	assert_content(&test->answers[0]);
 }
 
 static void an_answer_that_breaks_off_is_closed(void **state)
@@ -680,7 +706,7 @@ static void connections_are_used_again(void **state)
 		start(test, &test->answers[i], "/content");
 	wait_for(test, 28);
 	assert_int_equal(said(test, "request"), 28);
-	assert_in_range(said(test, "open"), 1, 4);
+	assert_in_range(connections_used(test), 1, 4);
 }
 
 static void count_turn(uv_prepare_t *prepare)
@@ -715,7 +741,7 @@ static void an_idle_connection_that_closes_costs_nothing(void **state)
 	assert_in_range(turns, 1, 10);
 
 	assert_content(get(test, "/content")); /* on a new one */
-	assert_int_equal(said(test, "open"), 2);
+	assert_int_equal(connections_used(test), 2);
 }
 
 /* Stands in for the one of libc, in libcurl too: no name is known, and to find out takes
@@ -864,7 +890,7 @@ static void a_hostile_uri_is_not_asked_for(void **state)
 	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
 		assert_failed(get(test, uris[i]), "upstream_protocol", "not asked");
 	assert_content(get(test, "/content"));
-	assert_int_equal(said(test, "open"), 1);
+	assert_int_equal(connections_used(test), 1);
 	assert_int_equal(said(test, "request"), 1);
 }
 
@@ -932,7 +958,7 @@ static void a_certificate_is_taken_where_none_is_verified(void **state)
 	test->provider.tls_verify = false;
 	assert_content(get(test, "/content"));
 	assert_content(get(test, "/content"));
-	assert_int_equal(said(test, "open"), 1);
+	assert_int_equal(connections_used(test), 1);
 
 	/* That connection is not for those who verify. */
 	test->provider.tls_verify = true;
@@ -970,7 +996,7 @@ static void http2_is_used_where_it_is_offered(void **state)
 	assert_content(&test->answers[0]);
 	assert_content(&test->answers[1]);
 	assert_int_equal(said(test, "request"), 2);
-	assert_int_equal(said(test, "open"), 1);
+	assert_int_equal(connections_used(test), 1);
 }
 
 static void a_silent_http2_connection_is_not_used_again(void **state)
@@ -985,7 +1011,7 @@ static void a_silent_http2_connection_is_not_used_again(void **state)
 	assert_content(get(test, "/content"));
 	assert_failed(get(test, "/content"), "upstream_timeout", "no whole answer");
 	assert_content(get(test, "/content"));
-	assert_int_equal(said(test, "open"), 2);
+	assert_int_equal(connections_used(test), 2);
 }
 
 static void an_upstream_without_tls_is_a_tls_failure(void **state)
@@ -1250,7 +1276,7 @@ static void a_callback_may_start_the_next(void **state)
 	start(test, &test->answers[0], "/content");
 	wait_for(test, 3);
 	assert_content(&test->answers[2]);
-	assert_int_equal(said(test, "open"), 1);
+	assert_int_equal(connections_used(test), 1);
 }
 
 static void what_waits_is_asked_about_when_its_turn_comes(void **state)
@@ -1297,7 +1323,7 @@ static void what_may_not_start_is_told_so(void **state)
 	test->starts_left = SIZE_MAX;
 	assert_content(get(test, "/content"));
 	assert_int_equal(said(test, "request"), 1);
-	assert_int_equal(said(test, "open"), 1);
+	assert_int_equal(connections_used(test), 1);
 	assert_int_equal(test->asked, 2);
 }
 

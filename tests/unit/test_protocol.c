@@ -317,7 +317,7 @@ static void content_goes_out_byte_for_byte(void **state)
 {
 	(void)state;
 	assert_frame(protocol_content_frame("/nodes", 1700000000000001,
-			     bytes_of("{\"z\": 1.0e5 ,\"a\":[ ]}"), false),
+			     bytes_of("{\"z\": 1.0e5 ,\"a\":[ ]}"), bytes_of("")),
 		"{\"uri\":\"/nodes\",\"version\":\"1700000000000001\",\"content\":"
 		"{\"z\": 1.0e5 ,\"a\":[ ]}}");
 }
@@ -325,9 +325,9 @@ static void content_goes_out_byte_for_byte(void **state)
 static void text_goes_out_as_a_string(void **state)
 {
 	(void)state;
-	assert_frame(
-		protocol_content_frame("/t", 7, bytes_of("a\"\\\n\t\x01\xc3\xbc"), true),
-		"{\"uri\":\"/t\",\"version\":\"7\",\"content\":"
+	assert_frame(protocol_content_frame("/t", 7, bytes_of("a\"\\\n\t\x01\xc3\xbc"),
+			     bytes_of("text/plain")),
+		"{\"uri\":\"/t\",\"version\":\"7\",\"type\":\"text/plain\",\"content\":"
 		"\"a\\\"\\\\\\n\\u0009\\u0001\xc3\xbc\"}");
 }
 
@@ -338,8 +338,8 @@ static void text_that_is_not_utf8_is_mended(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-		struct frame *frame =
-			protocol_content_frame("/t", 1, bytes_of(broken[i]), true);
+		struct frame *frame = protocol_content_frame(
+			"/t", 1, bytes_of(broken[i]), bytes_of("text/plain"));
 		struct document document;
 
 		document_init(&document);
@@ -349,6 +349,30 @@ static void text_that_is_not_utf8_is_mended(void **state)
 		document_fini(&document);
 		frame_release(frame);
 	}
+}
+
+static void patches_are_asked_for_by_mode(void **state)
+{
+	struct reading reading;
+
+	(void)state;
+	read_message(
+		&reading, "{\"action\":\"subscribe\",\"uri\":\"/a\",\"mode\":\"patch\"}");
+	assert_true(reading.ok);
+	assert_true(reading.message.patches);
+	document_fini(&reading.document);
+	read_message(
+		&reading, "{\"action\":\"subscribe\",\"uri\":\"/a\",\"mode\":\"full\"}");
+	assert_true(reading.ok);
+	assert_false(reading.message.patches);
+	document_fini(&reading.document);
+}
+
+static void a_patch_names_what_it_is_from_and_to(void **state)
+{
+	(void)state;
+	assert_frame(protocol_patch_frame("/a", 9, 7, bytes_of("[ ]")),
+		"{\"uri\":\"/a\",\"version\":\"9\",\"base\":\"7\",\"patch\":[ ]}");
 }
 
 static void a_state_is_told_with_its_error(void **state)
@@ -379,6 +403,8 @@ int main(void)
 		cmocka_unit_test(content_goes_out_byte_for_byte),
 		cmocka_unit_test(text_goes_out_as_a_string),
 		cmocka_unit_test(text_that_is_not_utf8_is_mended),
+		cmocka_unit_test(patches_are_asked_for_by_mode),
+		cmocka_unit_test(a_patch_names_what_it_is_from_and_to),
 		cmocka_unit_test(a_state_is_told_with_its_error),
 	};
 

@@ -28,6 +28,7 @@ struct fixture {
 	struct catalog_target target;
 	int wanted;
 	int unwanted;
+	int needed;
 };
 
 static void on_wanted(struct topic *topic, void *user)
@@ -42,10 +43,16 @@ static void on_unwanted(struct topic *topic, void *user)
 	((struct fixture *)user)->unwanted++;
 }
 
+static void on_needed(struct topic *topic, void *user)
+{
+	(void)topic;
+	((struct fixture *)user)->needed++;
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-	const struct topic_events events = {on_wanted, on_unwanted};
+	const struct topic_events events = {on_wanted, on_unwanted, on_needed};
 
 	fixture->clock = clock_new(NULL);
 	fixture->table = topic_table_new(fixture->clock, &events, fixture);
@@ -181,6 +188,116 @@ static void a_change_without_the_content_it_needs_is_refused(void **state)
 
 	assert_int_equal(topic_apply(topic, &change), -ESTALE);
 	assert_int_equal(topic_revision(topic), 0);
+	topic_unsubscribe(&a.subscription);
+}
+
+static int apply_patch(struct fixture *fixture, struct topic *topic, uint64_t revision,
+	uint64_t base, const char *content, const char *patch)
+{
+	struct change change = {
+		.revision = revision,
+		.version = revision,
+		.previous_version = base,
+		.state = RESOURCE_FRESH,
+		.interval_ms = 5000,
+		.content = {content, content != NULL ? strlen(content) : 0},
+		.patch = {patch, strlen(patch)},
+	};
+	int r = topic_apply(topic, &change);
+
+	run(fixture);
+	return r;
+}
+
+static void patches_go_to_who_sits_at_their_base_and_wants_them(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer full = {0}, patched = {0}, late = {.slow = true};
+	struct topic *topic = watch(fixture, &full);
+
+	watch(fixture, &patched);
+	watch(fixture, &late);
+	patched.subscription.patches = true;
+	late.subscription.patches = true;
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	late.slow = false;
+	assert_int_equal(apply_patch(fixture, topic, 8, 7, "[2]", "[{}]"), 0);
+	assert_string_equal(patched.last,
+		"{\"uri\":\"/nodes\",\"version\":\"8\",\"base\":\"7\",\"patch\":[{}]}");
+	assert_string_equal(
+		full.last, "{\"uri\":\"/nodes\",\"version\":\"8\",\"content\":[2]}");
+	assert_string_equal(late.last, full.last);
+	topic_unsubscribe(&full.subscription);
+	topic_unsubscribe(&patched.subscription);
+	topic_unsubscribe(&late.subscription);
+}
+
+static void a_patch_alone_serves_patches_and_has_the_content_read_for_the_others(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer full = {0}, patched = {0};
+	struct topic *topic = watch(fixture, &full);
+
+	watch(fixture, &patched);
+	patched.subscription.patches = true;
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	assert_int_equal(apply_patch(fixture, topic, 8, 7, NULL, "[{}]"), 0);
+	assert_int_equal(patched.frames, 2);
+	assert_int_equal(full.frames, 1);
+	assert_true(fixture->needed > 0);
+	assert_null(topic_content(topic).start);
+	assert_int_equal(apply(fixture, topic, 8, RESOURCE_FRESH, "[2]", NULL), 0);
+	assert_string_equal(
+		full.last, "{\"uri\":\"/nodes\",\"version\":\"8\",\"content\":[2]}");
+	assert_int_equal(patched.frames, 2);
+	assert_int_equal(apply_patch(fixture, topic, 11, 10, NULL, "[{}]"), -ESTALE);
+	topic_unsubscribe(&full.subscription);
+	topic_unsubscribe(&patched.subscription);
+}
+
+static void who_holds_the_current_version_gets_nothing_and_who_a_newer_one_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer first = {0}, current = {0}, ahead = {0};
+	struct topic *topic = watch(fixture, &first);
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	watch(fixture, &current);
+	subscription_holds(&current.subscription, 7);
+	watch(fixture, &ahead);
+	subscription_holds(&ahead.subscription, 9);
+	take(&current);
+	take(&ahead);
+	assert_int_equal(current.frames, 0);
+	assert_int_equal(ahead.frames, 0);
+	assert_int_equal(fixture->needed, 1);
+	topic_was_read(topic); /* and nothing newer was there */
+	run(fixture);
+	assert_int_equal(ahead.frames, 1);
+	assert_int_equal(current.frames, 0);
+	topic_unsubscribe(&first.subscription);
+	topic_unsubscribe(&current.subscription);
+	topic_unsubscribe(&ahead.subscription);
+}
+
+static void a_text_is_quoted_and_says_what_it_is(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer a = {0};
+	struct topic *topic = watch(fixture, &a);
+	struct change change = {.revision = 7,
+		.version = 7,
+		.state = RESOURCE_FRESH,
+		.interval_ms = 1,
+		.media_type = {"text/html", 9},
+		.content = {"<a \"b\">", 7}};
+
+	assert_int_equal(topic_apply(topic, &change), 0);
+	run(fixture);
+	assert_string_equal(a.last,
+		"{\"uri\":\"/nodes\",\"version\":\"7\",\"type\":\"text/html\","
+		"\"content\":\"<a \\\"b\\\">\"}");
+	assert_memory_equal(topic_content(topic).start, "<a \"b\">", 7);
 	topic_unsubscribe(&a.subscription);
 }
 
@@ -332,6 +449,10 @@ int main(void)
 		TEST(a_newcomer_is_owed_what_is_there_and_then_what_is_wrong_with_it),
 		TEST(a_slow_viewer_gets_the_newest_only),
 		TEST(a_change_without_the_content_it_needs_is_refused),
+		TEST(patches_go_to_who_sits_at_their_base_and_wants_them),
+		TEST(a_patch_alone_serves_patches_and_has_the_content_read_for_the_others),
+		TEST(who_holds_the_current_version_gets_nothing_and_who_a_newer_one_waits),
+		TEST(a_text_is_quoted_and_says_what_it_is),
 		TEST(doubt_is_told_once_and_taken_back),
 		TEST(content_that_redis_forgot_stands_as_stale),
 		TEST(interest_is_the_visible_viewers_and_the_fastest_pace),
