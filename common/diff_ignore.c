@@ -88,8 +88,6 @@ static bool segment_matches(
 		return true;
 	if (level->object)
 		return document_string_is(ignore->document, level->cursor, segment);
-	if (!is_index(segment))
-		return false;
 	snprintf(index, sizeof(index), "%u", level->index);
 	return strcmp(segment, index) == 0;
 }

@@ -13,14 +13,14 @@
 
 /** What the rules say about a token. */
 enum meaning_mark {
-	MEANING_IGNORED = 1,	/* differences in this value do not count */
+	MEANING_IGNORED = 1,    /* differences in this value do not count */
 	MEANING_POSITIONAL = 2, /* an array whose elements the rules name by index */
 };
 
 struct meaning {
 	const struct document *document;
 	uint64_t *hashes; /* of each token, 0 until needed */
-	uint8_t *marks;	  /* of each token, enum meaning_mark; NULL if nothing is ignored */
+	uint8_t *marks; /* of each token, enum meaning_mark; NULL if nothing is ignored */
 	uint64_t seed;
 };
 
@@ -39,8 +39,8 @@ bool meaning_has(const struct meaning *meaning, uint32_t token, enum meaning_mar
 uint64_t meaning_hash(struct meaning *meaning, uint32_t token);
 
 /** Whether the two values, at the same path but for array indexes, are the same. */
-bool meaning_same(struct meaning *a, uint32_t a_token, struct meaning *b,
-	uint32_t b_token);
+bool meaning_same(
+	struct meaning *a, uint32_t a_token, struct meaning *b, uint32_t b_token);
 
 /** The same, where that can be told at once; false may mean that it is not known. */
 bool meaning_same_at_once(const struct meaning *a, uint32_t a_token,

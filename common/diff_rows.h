@@ -19,10 +19,10 @@ struct diff_row {
 	uint64_t key;
 	uint32_t token;
 	uint32_t partner; /* index on the other side, or ROWS_NONE */
-	bool kept;	  /* stays where it is among the others kept */
-	bool paired;	  /* partners by their place only, not by key */
+	bool kept;        /* stays where it is among the others kept */
+	bool paired;      /* partners by their place only, not by key */
 	/* The rest is private. */
-	uint32_t chain;	      /* the next row before with the same key */
+	uint32_t chain;       /* the next row before with the same key */
 	uint32_t kept_below;  /* how many rows before this one are kept */
 	uint32_t following;   /* the row after that the next kept row partners with */
 	uint32_t added_below; /* how many rows after, before this one, are not kept */
@@ -41,7 +41,7 @@ struct diff_rows {
 	size_t work_size;
 	uint32_t *waiting; /* a Fenwick tree of the moved rows not yet placed */
 	uint32_t passed;   /* rows before up to the last kept one passed */
-	uint32_t added;	   /* rows placed that were not kept */
+	uint32_t added;    /* rows placed that were not kept */
 };
 
 /** One step of rows_place(). */
@@ -64,7 +64,8 @@ void rows_fini(struct diff_rows *rows);
  */
 int rows_match(struct diff_rows *rows, bool *unique);
 
-/** Keeps the most partners whose order is the same in both lists. Returns 0 or -ENOMEM. */
+/** Keeps the most partners whose order is the same in both lists. Returns 0 or -ENOMEM.
+ */
 int rows_keep_in_order(struct diff_rows *rows);
 
 /** Parts the partners that are not kept: they are to be removed and added. */

@@ -17,7 +17,7 @@ struct text {
 /** One step from a container to something in it. */
 struct step {
 	const struct document *document; /* where the name is; NULL: an index */
-	uint32_t index;			 /* of the element, or the token of the name */
+	uint32_t index;                  /* of the element, or the token of the name */
 };
 
 struct writer {

@@ -73,7 +73,7 @@ static enum document_error push_token(struct scan *scan, enum document_type type
 	struct document *document = scan->document;
 	struct document_token *token;
 
-	if (!reserve(document, 1))
+	if (document->count == document->capacity && !reserve(document, 1))
 		return DOCUMENT_NO_MEMORY;
 	token = &document->tokens[document->count++];
 	token->start = (uint32_t)(scan->at - (const unsigned char *)document->bytes);

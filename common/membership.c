@@ -44,6 +44,7 @@ struct membership {
 
 	struct member *pollers;
 	size_t poller_count;
+	size_t fleet_size; /* sessions of both kinds */
 
 	struct redis_args args; /* the renewal being built */
 	struct redis_args facts;
@@ -180,7 +181,7 @@ static void on_renewed(int error, const redisReply *reply, void *user)
 		lose(membership);
 		return;
 	}
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4)
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 6)
 		return;
 	if (!was_valid) {
 		hold_back_burying(membership);
@@ -191,6 +192,8 @@ static void on_renewed(int error, const redisReply *reply, void *user)
 	if (take_pollers(membership, reply->element[2]))
 		membership->events.on_peers(membership->user);
 	reap_gateways(membership, reply->element[3]);
+	membership->fleet_size = (size_t)reply->element[5]->integer;
+	membership->events.on_renewed((size_t)reply->element[4]->integer, membership->user);
 }
 
 static void send_renewal(struct membership *membership)
@@ -429,6 +432,11 @@ size_t membership_pollers(
 {
 	*pollers = membership->pollers;
 	return membership->poller_count;
+}
+
+size_t membership_fleet_size(const struct membership *membership)
+{
+	return membership->fleet_size > 0 ? membership->fleet_size : 1;
 }
 
 void membership_on_left(struct membership *membership, const char *session)

@@ -22,6 +22,12 @@ enum membership_kind { MEMBERSHIP_POLLER, MEMBERSHIP_GATEWAY };
 
 struct membership;
 
+/*
+ * Sweeps of the whole fleet together: so many addresses a second cost Redis about 1 % of its
+ * core (tests/bench/run idle). Each process takes its share.
+ */
+#define MEMBERSHIP_SWEEP_PER_S 1200
+
 /** A poller's session, as of the last renewal. */
 struct member {
 	char session[SESSION_MAX + 1];
@@ -46,6 +52,8 @@ struct membership_events {
 	/* Before each renewal: name what was checked, by membership_checked(), and fields for
 	 * the session's hash, by membership_fact(). */
 	void (*on_renewing)(void *user);
+	/* A renewal was taken; Redis lists @held addresses as this session's. */
+	void (*on_renewed)(size_t held, void *user);
 };
 
 struct membership *membership_new(struct clock *clock, struct redis *redis,
@@ -75,6 +83,9 @@ int64_t membership_redis_ms(const struct membership *membership);
 /** All pollers of which something is left, sorted by session; valid until the next turn. */
 size_t membership_pollers(
 	const struct membership *membership, const struct member **pollers);
+
+/** Sessions of both kinds as of the last renewal, ours included; at least 1. */
+size_t membership_fleet_size(const struct membership *membership);
 
 /** A poller says on `wake` that it leaves: it counts no more, before the next renewal. */
 void membership_on_left(struct membership *membership, const char *session);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define LEAVE_MS 2000 /* a Redis that does not answer holds nobody up longer */
+#define LEAVE_MS 5000 /* a Redis that does not answer holds nobody up longer */
 
 struct gateway {
 	const struct config *config;
@@ -33,6 +33,8 @@ struct gateway {
 	struct monitor *monitor;
 
 	struct clock_timer leave;
+	bool left;	   /* the fleet */
+	bool clients_gone;
 };
 
 /* ---- what the parts tell each other ---- */
@@ -114,6 +116,13 @@ static void on_renewing(void *user)
 	membership_fact(gateway->membership, "resources", values[METRIC_TOPICS]);
 }
 
+static void on_renewed(size_t held, void *user)
+{
+	struct gateway *gateway = user;
+
+	relay_on_renewed(gateway->relay, held);
+}
+
 /* ---- monitor ---- */
 
 static const char *not_ready(void *user)
@@ -138,38 +147,48 @@ static char *write_metrics(size_t *length, void *user)
 
 /* ---- leaving ---- */
 
-static void on_left(void *user)
+static void stop_when_done(struct gateway *gateway)
 {
-	struct gateway *gateway = user;
-
+	if (!gateway->left || !gateway->clients_gone)
+		return;
 	log_info("leaving");
 	uv_stop(&gateway->loop);
 }
 
-static void on_leave_deadline(struct clock_timer *timer)
+static void on_left(void *user)
 {
-	struct gateway *gateway = container_of(timer, struct gateway, leave);
+	struct gateway *gateway = user;
 
-	log_warn("Redis did not answer in time, leaving all the same; our interest goes "
-		 "when "
-		 "the lease has run out");
-	uv_stop(&gateway->loop);
+	gateway->left = true;
+	stop_when_done(gateway);
 }
 
 static void on_clients_gone(void *user)
 {
 	struct gateway *gateway = user;
 
-	clock_timer_start_in(&gateway->leave, LEAVE_MS);
-	membership_leave(gateway->membership, on_left, gateway);
+	gateway->clients_gone = true;
+	stop_when_done(gateway);
 }
 
+static void on_leave_deadline(struct clock_timer *timer)
+{
+	struct gateway *gateway = container_of(timer, struct gateway, leave);
+
+	log_warn("Redis or clients did not answer in time, leaving all the same; pollers "
+		 "clean up when the lease has run out");
+	uv_stop(&gateway->loop);
+}
+
+/* The session ends first: what its clients watched is given up in batches, not one by one. */
 static void on_stop(void *user)
 {
 	struct gateway *gateway = user;
 
 	log_info("leaving: sending clients away clients=%lld",
 		(long long)gateway->metrics.values[METRIC_CLIENTS]);
+	clock_timer_start_in(&gateway->leave, LEAVE_MS);
+	membership_leave(gateway->membership, on_left, gateway);
 	server_stop(gateway->server, on_clients_gone, gateway);
 }
 
@@ -184,7 +203,7 @@ static void make_parts(struct gateway *gateway)
 	const struct membership_settings member = {
 		MEMBERSHIP_GATEWAY, config->lease_ms, gateway->host, URICAST_VERSION};
 	const struct membership_events member_events = {
-		on_entered, on_lost, on_peers, on_renewing};
+		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 
 	gateway->clock = clock_new(&gateway->loop);
 	clock_timer_init(&gateway->leave, gateway->clock, on_leave_deadline);
@@ -248,9 +267,10 @@ void gateway_free(struct gateway *gateway)
 		return;
 	monitor_free(gateway->monitor);
 	server_free(gateway->server);
+	/* Ends what is under way, so the others must still be there. */
+	redis_free(gateway->redis);
 	relay_free(gateway->relay);
 	membership_free(gateway->membership);
-	redis_free(gateway->redis);
 	clock_timer_stop(&gateway->leave);
 	process_fini(&gateway->process);
 	clock_free(gateway->clock);

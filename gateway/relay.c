@@ -21,6 +21,8 @@
 #define UNAVAILABLE_MS 2000   /* Redis may be away this long before anybody is told */
 #define GRACE_MS 2000         /* beyond the lease, before no_poller is said */
 #define NOTED_MS 12000        /* how old checked_at in Redis may be for a living owner */
+#define AGE_MS 5000	       /* between two looks at how old everything is */
+#define SURPLUS_RENEWALS 3     /* with more interest in Redis than here, before we look */
 #define SUSPECT_CHECK_MS 1000 /* between two looks at what may have no poller */
 
 struct relay {
@@ -37,6 +39,8 @@ struct relay {
 	struct list idle;    /* LINK_OFF and without subscriptions: to be freed */
 	struct list suspects;
 	size_t live_count;
+	size_t registered_count; /* topics whose interest Redis may know */
+	int surplus_renewals;
 	int calls; /* interest and uninterest under way */
 	bool sweeping;
 
@@ -44,6 +48,7 @@ struct relay {
 	struct clock_timer tick;
 	double sweep_debt; /* addresses due by now, of the sweep in progress */
 	int64_t suspects_checked_at_ms;
+	int64_t ages_judged_at_ms;
 	int64_t down_since_ms; /* monotonic; 0 while the link is up */
 	bool told_unavailable;
 	int64_t pollerless_since_ms; /* monotonic; 0 while a poller is alive */
@@ -85,6 +90,12 @@ static void link_enter(
 		link->read = false;
 	}
 	clock_timer_start_in(&relay->flush, 0);
+}
+
+static void set_registered(struct relay *relay, struct relay_link *link, bool registered)
+{
+	relay->registered_count += (size_t)registered - (size_t)link->registered;
+	link->registered = registered;
 }
 
 static struct topic *topic_on_list(struct list *link)
@@ -227,9 +238,12 @@ static bool confirmed_within(
 	return membership_redis_ms(relay->membership) - checked_at_ms <= tolerance_ms;
 }
 
+/* All of them every SWEEP_MS, or as fast as our share of the fleet's sweeps allows. */
 static int64_t sweep_length_ms(const struct relay *relay)
 {
-	int64_t paced_ms = (int64_t)relay->live_count * TICK_MS / CHECK_BATCH;
+	int64_t paced_ms = (int64_t)(relay->live_count *
+				     membership_fleet_size(relay->membership) * 1000 /
+				     MEMBERSHIP_SWEEP_PER_S);
 
 	return paced_ms > SWEEP_MS ? paced_ms : SWEEP_MS;
 }
@@ -246,12 +260,11 @@ static void judge_ownerless(struct relay *relay, struct topic *topic)
 		doubt(relay, topic, "no_poller", "no poller has taken this resource");
 }
 
-/* Decides whether we can vouch for @topic, by what Redis just said of it. */
+/* Decides whether we can vouch for @topic again, by what Redis just said of it. */
 static void judge(
 	struct relay *relay, struct topic *topic, bool owned, int64_t checked_at_ms)
 {
 	struct relay_link *link = topic_relay_link(topic);
-	int64_t interval_ms = topic_interval_ms(topic);
 
 	topic_checked(topic, checked_at_ms);
 	if (!owned) {
@@ -259,18 +272,38 @@ static void judge(
 		return;
 	}
 	link->ownerless_since_ms = 0;
-	if (topic_doubt_code(topic) != NULL) {
-		if (checked_at_ms >= link->doubted_at_ms ||
-			confirmed_within(relay, checked_at_ms, interval_ms + GRACE_MS))
-			trust(topic);
-	} else if (topic_state(topic) == RESOURCE_FRESH &&
-		!confirmed_within(relay, checked_at_ms,
-			3 * interval_ms + NOTED_MS + sweep_length_ms(relay))) {
+	if (topic_revision(topic) != 0 &&
+		(topic_doubt_code(topic) == NULL || checked_at_ms >= link->doubted_at_ms ||
+			confirmed_within(relay, checked_at_ms,
+				topic_interval_ms(topic) + GRACE_MS)))
+		trust(topic);
+}
+
+/* By our own clock alone: Redis may be too unwell to say anything. It is asked once more. */
+static void judge_age(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+	int64_t most_ms = 3 * (int64_t)topic_interval_ms(topic) + NOTED_MS +
+			  sweep_length_ms(relay);
+
+	if (topic_state(topic) != RESOURCE_FRESH)
+		return;
+	if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms + GRACE_MS))
 		doubt(relay, topic, "unconfirmed",
 			"nothing has checked the content for three intervals");
-	} else {
-		trust(topic);
-	}
+	else if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms - AGE_MS))
+		suspect(relay, topic);
+}
+
+/* Those nothing was ever said of, though there was time enough. */
+static void judge_waiting(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	if (topic_revision(topic) == 0 && topic_doubt_code(topic) == NULL &&
+		clock_now_ms(relay->clock) - link->waiting_since_ms >=
+			relay->lease_ms + GRACE_MS)
+		doubt(relay, topic, "unconfirmed", "no answer has come yet");
 }
 
 /* Content that was kept for a viewer who comes back may be of another time. */
@@ -420,6 +453,8 @@ static void on_unregistered(int error, const redisReply *reply, void *user)
 
 		if (topic_relay_link(topic)->state != LINK_UNREGISTERING)
 			continue;
+		if (done)
+			set_registered(relay, topic_relay_link(topic), false);
 		if (topic_interest(topic).subscribers > 0)
 			link_enter(relay, topic, LINK_WAITING);
 		else if (done)
@@ -434,11 +469,12 @@ static void on_unregistered(int error, const redisReply *reply, void *user)
 
 /* ---- registering ---- */
 
-static void add_share(struct redis_args *args, struct topic *topic)
+static void add_share(struct relay *relay, struct redis_args *args, struct topic *topic)
 {
 	struct relay_link *link = topic_relay_link(topic);
 	struct topic_interest interest = topic_interest(topic);
 
+	set_registered(relay, link, true);
 	link->subscribers = interest.subscribers;
 	link->interval_ms = interest.interval_ms;
 	redis_args_text(args, topic_address(topic));
@@ -469,7 +505,7 @@ static void register_some(struct relay *relay)
 
 	redis_args_text(&args, membership_session(relay->membership));
 	for (size_t i = 0; i < batch->count; i++)
-		add_share(&args, batch->topics[i]);
+		add_share(relay, &args, batch->topics[i]);
 	relay->calls++;
 	redis_script(relay->redis, REDIS_SCRIPT_INTEREST, &args, REDIS_NORMAL,
 		on_registered, batch);
@@ -533,6 +569,8 @@ static void on_wanted(struct topic *topic, void *user)
 
 	switch (link->state) {
 	case LINK_OFF:
+		link->waiting_since_ms = clock_now_ms(relay->clock);
+		suspect(relay, topic);
 		if (redis_is_up(relay->redis))
 			listen_to(relay, topic);
 		else if (relay->told_unavailable)
@@ -558,12 +596,13 @@ static void on_unwanted(struct topic *topic, void *user)
 	switch (topic_relay_link(topic)->state) {
 	case LINK_OFF:
 	case LINK_SUBSCRIBING:
-		/* Nothing is registered yet; an acknowledgement finds it off, or gone. */
-		stop_listening(relay, topic);
-		break;
 	case LINK_WAITING:
 	case LINK_LIVE:
-		link_enter(relay, topic, LINK_LEAVING);
+		/* An acknowledgement under way finds it off, or gone. */
+		if (topic_relay_link(topic)->registered)
+			link_enter(relay, topic, LINK_LEAVING);
+		else
+			stop_listening(relay, topic);
 		break;
 	case LINK_REGISTERING:
 	case LINK_LEAVING:
@@ -733,6 +772,12 @@ static struct batch *check_batch_new(struct relay *relay, size_t most)
 	return batch;
 }
 
+static bool can_ask(const struct relay *relay)
+{
+	return !relay->sweeping && redis_is_up(relay->redis) &&
+	       membership_valid(relay->membership);
+}
+
 /* Those that may have no poller are looked at every second, some at a time. */
 static void check_suspects(struct relay *relay)
 {
@@ -748,10 +793,14 @@ static void check_suspects(struct relay *relay)
 			break;
 		list_remove(next);
 		list_append(&relay->suspects, next);
+		judge_waiting(relay, topic_of_relay_link(link));
 		if (link->state == LINK_LIVE)
 			batch->topics[batch->count++] = topic_of_relay_link(link);
 	}
-	check_batch(relay, batch);
+	if (can_ask(relay))
+		check_batch(relay, batch);
+	else
+		free(batch);
 }
 
 /* As many as are due by now for one sweep of all in sweep_length_ms(). */
@@ -824,19 +873,97 @@ static void tell_outages(struct relay *relay)
 static void on_tick(struct clock_timer *timer)
 {
 	struct relay *relay = container_of(timer, struct relay, tick);
+	int64_t now_ms = clock_now_ms(relay->clock);
 
 	clock_timer_start_in(timer, TICK_MS);
 	tell_outages(relay);
 	flush(relay);
-	if (relay->sweeping || !redis_is_up(relay->redis) ||
-		!membership_valid(relay->membership))
-		return;
+	if (now_ms - relay->ages_judged_at_ms >= AGE_MS) {
+		relay->ages_judged_at_ms = now_ms;
+		topic_each(relay->topics, judge_age, relay);
+	}
 	if (!list_empty(&relay->suspects) &&
-		clock_now_ms(relay->clock) - relay->suspects_checked_at_ms >=
-			SUSPECT_CHECK_MS)
+		now_ms - relay->suspects_checked_at_ms >= SUSPECT_CHECK_MS)
 		check_suspects(relay);
-	else
+	else if (can_ask(relay))
 		sweep_some(relay);
+}
+
+/* ---- what Redis says is ours ---- */
+
+static void read_interests(struct relay *relay, const char *cursor);
+
+static void drop_interest(struct relay *relay, const redisReply *addresses)
+{
+	struct redis_args args = {0};
+
+	redis_args_text(&args, membership_session(relay->membership));
+	for (size_t i = 0; i < addresses->elements; i++) {
+		struct bytes address = element_bytes(addresses, i);
+
+		if (address.start != NULL &&
+			topic_find(relay->topics, address.start, address.length) == NULL)
+			redis_args_add(&args, address.start, address.length);
+	}
+	if (args.count > 1)
+		redis_script(relay->redis, REDIS_SCRIPT_UNINTEREST, &args, REDIS_NORMAL,
+			NULL, NULL);
+	redis_args_fini(&args);
+}
+
+static void on_interests(int error, const redisReply *reply, void *user)
+{
+	struct relay *relay = user;
+	struct bytes cursor;
+
+	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+		reply->element[1]->type != REDIS_REPLY_ARRAY)
+		return;
+	drop_interest(relay, reply->element[1]);
+	cursor = element_bytes(reply, 0);
+	if (cursor.length > 0 && strcmp(cursor.start, "0") != 0)
+		read_interests(relay, cursor.start);
+}
+
+static void read_interests(struct relay *relay, const char *cursor)
+{
+	struct redis_args args = {0};
+	struct key key;
+
+	key_write(&key, redis_prefix(relay->redis), KEYS_INTERESTS,
+		membership_session(relay->membership));
+	redis_args_text(&args, "SSCAN");
+	redis_args_add(&args, key.text, key.length);
+	redis_args_text(&args, cursor);
+	redis_command(relay->redis, &args, on_interests, relay);
+}
+
+static void leave_again(struct topic *topic, void *user)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	/* Everybody is paused, and Redis was told: tell it once more. */
+	if (link->state == LINK_OFF) {
+		set_registered(user, link, true);
+		link_enter(user, topic, LINK_LEAVING);
+	}
+}
+
+/*
+ * More than we know of, and not just for a moment: a lost reply, or a replica that took over
+ * and knew less of what we gave up.
+ */
+void relay_on_renewed(struct relay *relay, size_t held)
+{
+	if (held <= relay->registered_count) {
+		relay->surplus_renewals = 0;
+		return;
+	}
+	if (++relay->surplus_renewals < SURPLUS_RENEWALS)
+		return;
+	relay->surplus_renewals = 0;
+	topic_each(relay->topics, leave_again, relay);
+	read_interests(relay, "0");
 }
 
 /* ---- public ---- */

@@ -30,6 +30,7 @@ void relay_on_down(struct relay *relay);
 void relay_on_entered(struct relay *relay); /* a new session: register everything again */
 void relay_on_peers(
 	struct relay *relay); /* the set of pollers, or who is alive, changed */
+void relay_on_renewed(struct relay *relay, size_t held);
 void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
 	const char *payload, size_t length);
 

@@ -69,6 +69,9 @@ static void write_headers(
 	text_add_words(headers, "\"\r\nCache-Control: no-cache\r\nCache-Status: ");
 	text_add_words(
 		headers, asked->hit ? "uricast; hit\r\n" : "uricast; fwd=miss\r\n");
+	/* What the upstream sends must not act on the gateway's own origin. */
+	if (topic_media_type(topic).length > 0)
+		text_add_words(headers, "Content-Security-Policy: sandbox\r\n");
 	write_age(headers, asked, topic);
 	write_state(headers, topic);
 	text_add(headers, "", 1);
@@ -108,7 +111,7 @@ static const char *content_type(const struct topic *topic, char *type, size_t si
 
 	if (media_type.length == 0)
 		return "application/json";
-	/* Only text that is UTF-8 becomes state. */
+	/* Only text that is UTF-8 becomes state. A browser runs none of it: see write_headers(). */
 	snprintf(type, size, "%.*s; charset=utf-8", (int)media_type.length,
 		media_type.start);
 	return type;
@@ -179,10 +182,15 @@ static void answer_failure(struct http_connection *connection, const struct aske
 static bool is_settled(struct topic *topic)
 {
 	enum resource_state state = topic_state(topic);
+	const char *doubt = topic_doubt_code(topic);
 
+	if (topic_content(topic).start != NULL)
+		return relay_has_read(topic);
+	/* A slow upstream may still answer within the patience of who asks. */
+	if (doubt != NULL && strcmp(doubt, "unconfirmed") == 0)
+		return false;
 	return relay_has_read(topic) &&
-		(topic_content(topic).start != NULL || state == RESOURCE_ERROR ||
-			state == RESOURCE_GONE);
+		(state == RESOURCE_ERROR || state == RESOURCE_GONE);
 }
 
 static void answer_settled(struct http_connection *connection, const struct asked *asked,

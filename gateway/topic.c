@@ -19,7 +19,7 @@
 struct provider_count {
 	UT_hash_handle hh;
 	const struct catalog_provider *provider;
-	uint32_t topics;
+	uint32_t watched; /* raw addresses with subscriptions */
 };
 
 struct topic_table {
@@ -202,8 +202,6 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 	clock_timer_init(&topic->fan_out, table->clock, on_fan_out);
 	relay_link_init(&topic->link);
 	HASH_ADD(hh, table->topics, address[0], (unsigned)length, topic);
-	if (topic->is_raw)
-		raw_count(table, topic->provider)->topics++;
 	return topic;
 }
 
@@ -214,8 +212,6 @@ void topic_forget(struct topic *topic)
 	assert(topic->subscription_count == 0);
 	stop_fan_out(topic);
 	relay_link_fini(&topic->link);
-	if (topic->is_raw)
-		raw_count(table, topic->provider)->topics--;
 	HASH_DEL(table->topics, topic);
 	frame_release(topic->content);
 	frame_release(topic->patch);
@@ -250,6 +246,18 @@ static void tell_interest(struct topic *topic)
 		table->events.unwanted(topic, table->user);
 }
 
+static bool is_full(struct topic_table *table, const struct catalog_target *target)
+{
+	return target->type == NULL && raw_count(table, target->provider)->watched >=
+					       target->provider->limits.raw_addresses_max;
+}
+
+static void count_raw(struct topic *topic, int more)
+{
+	if (topic->is_raw)
+		raw_count(topic->table, topic->provider)->watched += (uint32_t)more;
+}
+
 enum topic_outcome topic_subscribe(struct topic_table *table, const char *address,
 	const struct catalog_target *target, uint32_t interval_ms,
 	struct subscription *subscription, subscription_owed_fn on_owed)
@@ -257,13 +265,12 @@ enum topic_outcome topic_subscribe(struct topic_table *table, const char *addres
 	struct topic *topic = topic_find(table, address, strlen(address));
 
 	assert(subscription->topic == NULL);
-	if (topic == NULL) {
-		if (target->type == NULL &&
-			raw_count(table, target->provider)->topics >=
-				target->provider->limits.raw_addresses_max)
-			return TOPIC_PROVIDER_FULL;
+	if ((topic == NULL || topic->subscription_count == 0) && is_full(table, target))
+		return TOPIC_PROVIDER_FULL;
+	if (topic == NULL)
 		topic = topic_new(table, address, target);
-	}
+	if (topic->subscription_count == 0)
+		count_raw(topic, 1);
 	subscription->topic = topic;
 	subscription->on_owed = on_owed;
 	subscription->interval_ms = granted_interval(topic, interval_ms);
@@ -288,6 +295,8 @@ void topic_unsubscribe(struct subscription *subscription)
 	topic->table->subscription_count--;
 	if (!subscription->paused)
 		topic->visible_count--;
+	if (topic->subscription_count == 0)
+		count_raw(topic, -1);
 	tell_interest(topic);
 }
 
@@ -625,10 +634,8 @@ int topic_apply(struct topic *topic, const struct change *change)
 	return 0;
 }
 
-void topic_was_read(struct topic *topic)
+static void correct_those_ahead(struct topic *topic)
 {
-	if (!topic->read_first)
-		return;
 	topic->read_first = false;
 	list_each(link, &topic->subscriptions) {
 		struct subscription *subscription;
@@ -639,6 +646,12 @@ void topic_was_read(struct topic *topic)
 		if (subscription->version_given > topic->version)
 			subscription->version_given = 0;
 	}
+}
+
+void topic_was_read(struct topic *topic)
+{
+	if (topic->read_first)
+		correct_those_ahead(topic);
 	fan_out(topic);
 }
 

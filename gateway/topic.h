@@ -152,7 +152,10 @@ struct topic *topic_of_relay_link(struct relay_link *link);
  */
 int topic_apply(struct topic *topic, const struct change *change);
 
-/** Redis was read: whoever claimed to hold something newer than this is given it. */
+/**
+ * Redis was read: everybody is asked again, and whoever claimed to hold something newer than
+ * this is given it.
+ */
 void topic_was_read(struct topic *topic);
 
 /** Notes a confirmation that no change came with (from a sweep). */

@@ -432,13 +432,15 @@ int websocket_on_received(struct websocket *websocket, const char *bytes, size_t
 
 static bool ping(struct websocket *websocket, int64_t at_ms)
 {
-	/* Room in front, for the rest of it may go to libwebsockets. */
-	unsigned char bytes[LWS_PRE + 2] = {0};
+	/* Room in front, for the rest of it may go to libwebsockets, which 4.1.6 does not tell of
+	 * a pong that is empty. */
+	unsigned char bytes[LWS_PRE + 3] = {0};
 
 	if (!may_send(websocket))
 		return false;
 	bytes[LWS_PRE] = 0x89; /* RFC 6455, 5.5.2 */
-	if (!send_whole(websocket, bytes + LWS_PRE, 2))
+	bytes[LWS_PRE + 1] = 1;
+	if (!send_whole(websocket, bytes + LWS_PRE, 3))
 		return false;
 	websocket->pinged_at_ms = at_ms;
 	return true;

@@ -20,11 +20,12 @@
 #define TURNS_MAX 8	    /* the last in a large fleet do not wait for ever */
 #define LINGER_MS 5000	    /* a resource without viewers stays ours that long */
 #define CHECK_BATCH 300	    /* addresses per sweep call */
-#define TICK_MS 250	    /* the pace of sweeps: at most 1200 addresses a second */
+#define TICK_MS 250	    /* between two calls of a sweep */
 #define SWEEP_MS 10000	    /* a whole sweep, where there are few enough */
 #define TOUCH_MS 300000	    /* a third of what keys live; TTL in scripts/prelude.lua */
 #define NOTE_MS 10000	    /* how often checked_at of one resource goes to Redis */
 #define NOTES_MAX 5000	    /* resources noted with one renewal */
+#define SURPLUS_RENEWALS 3  /* with more owned in Redis than here, before we look */
 #define SPREAD_PER_S 2000   /* first polls a second after a large takeover */
 
 struct claim {
@@ -47,12 +48,14 @@ struct claim {
 
 	struct candidate *candidates; /* by address */
 	struct list ready;	      /* candidates whose turn has come */
-	struct list releases;	      /* names to release */
+	struct list releases;	      /* to be sent */
+	struct release *releasing;    /* those and the ones under way, by address */
 	int calls;		      /* claim and release calls under way */
 	struct clock_timer flush;
 	struct clock_timer tick;
 	struct clock_timer look;
 	int scans; /* under way */
+	int surplus_renewals;
 };
 
 /* An address without a living owner, or one to be read again. */
@@ -65,8 +68,10 @@ struct candidate {
 	char address[];
 };
 
-/* A release to be sent; the resource is gone already. */
+/* A release until its answer; the resource is gone already. No claim of the address is sent
+ * meanwhile: after a NOSCRIPT a later command may overtake. */
 struct release {
+	UT_hash_handle hh;
 	struct list link;
 	int64_t checked_at_ms;
 	char address[];
@@ -122,6 +127,8 @@ static void set_interval(struct claim *claim, struct resource *resource, uint64_
 	static struct catalog_target target;
 	struct catalog_interval bounds;
 
+	resource->wished_ms = wished_ms;
+	resource->default_wanted = default_wanted;
 	if (address_parse(&address, resource->address, strlen(resource->address)) !=
 			ADDRESS_OK ||
 		catalog_resolve(claim->catalog, &address, &target) != CATALOG_OK)
@@ -239,9 +246,24 @@ static void release(struct claim *claim, struct resource *resource)
 	memcpy(release->address, resource->address, length + 1);
 	release->checked_at_ms = resource->checked_at_ms;
 	list_append(&claim->releases, &release->link);
+	HASH_ADD(hh, claim->releasing, address[0], (unsigned)length, release);
 	metrics_add(claim->metrics, METRIC_RELEASES, 1);
 	drop(claim, resource);
 	clock_timer_start_in(&claim->flush, 0);
+}
+
+static void release_free(struct claim *claim, struct release *release)
+{
+	HASH_DEL(claim->releasing, release);
+	free(release);
+}
+
+static bool is_releasing(struct claim *claim, const char *address)
+{
+	struct release *release;
+
+	HASH_FIND_STR(claim->releasing, address, release);
+	return release != NULL;
 }
 
 static void on_linger(struct clock_timer *timer)
@@ -443,7 +465,10 @@ static void on_claimed(int error, const redisReply *reply, void *user)
 
 	claim->calls--;
 	for (size_t i = 0; i < call->count; i++) {
-		if (done && !claim->draining)
+		/* Given up since it was sent: the answer is about a claim that has ended. */
+		if (is_releasing(claim, call->candidates[i]->address))
+			call->candidates[i]->again = true;
+		else if (done && !claim->draining)
 			take_entry(claim, call->candidates[i]->address,
 				reply->element[i + 1], (int64_t)i * 1000 / SPREAD_PER_S);
 		settle_candidate(call->candidates[i], done || !ours || claim->draining);
@@ -452,11 +477,11 @@ static void on_claimed(int error, const redisReply *reply, void *user)
 	free(call);
 }
 
-static void claim_some(struct claim *claim)
+/* Returns whether there was anything to claim. */
+static bool claim_some(struct claim *claim)
 {
 	struct claim_call *call = xcalloc(1, sizeof(*call));
 	struct redis_args args = {0};
-	struct list *link;
 
 	call->claim = claim;
 	snprintf(call->session, sizeof(call->session), "%s",
@@ -464,17 +489,28 @@ static void claim_some(struct claim *claim)
 	redis_args_text(&args, call->session);
 	redis_args_text(&args, membership_may_bury(claim->membership) ? "1" : "0");
 	redis_args_text(&args, "0");
-	while (call->count < CLAIM_BATCH && (link = list_take(&claim->ready)) != NULL) {
+	list_each(link, &claim->ready) {
 		struct candidate *candidate =
 			container_of(link, struct candidate, on_ready);
 
+		if (is_releasing(claim, candidate->address))
+			continue;
+		list_remove(link);
 		candidate->again = false;
 		redis_args_text(&args, candidate->address);
 		call->candidates[call->count++] = candidate;
+		if (call->count == CLAIM_BATCH)
+			break;
+	}
+	if (call->count == 0) {
+		redis_args_fini(&args);
+		free(call);
+		return false;
 	}
 	claim->calls++;
 	redis_script(
 		claim->redis, REDIS_SCRIPT_CLAIM, &args, REDIS_NORMAL, on_claimed, call);
+	return true;
 }
 
 /* ---- releasing ---- */
@@ -498,7 +534,7 @@ static void on_released(int error, const redisReply *reply, void *user)
 		if (error != 0)
 			list_append(&claim->releases, link);
 		else
-			free(release);
+			release_free(claim, release);
 	}
 	clock_timer_start_in(&claim->flush, error == 0 ? 0 : TICK_MS);
 	free(call);
@@ -516,20 +552,9 @@ static void release_some(struct claim *claim)
 		struct list *link = list_take(&claim->releases);
 		struct release *release = container_of(link, struct release, link);
 
-		/* Claimed again meanwhile, or about to be: the newer claim decides. */
-		if (claim_find(claim, release->address) != NULL ||
-			candidate_find(claim, release->address) != NULL) {
-			free(release);
-			continue;
-		}
 		redis_args_text(&args, release->address);
 		redis_args_number(&args, release->checked_at_ms);
 		list_append(&call->releases, link);
-	}
-	if (list_empty(&call->releases)) {
-		redis_args_fini(&args);
-		free(call);
-		return;
 	}
 	claim->calls++;
 	redis_script(claim->redis, REDIS_SCRIPT_RELEASE, &args, REDIS_NORMAL, on_released,
@@ -544,8 +569,8 @@ static void on_flush(struct clock_timer *timer)
 		return;
 	while (claim->calls < CALLS_MAX && !list_empty(&claim->releases))
 		release_some(claim);
-	while (claim->calls < CALLS_MAX && !list_empty(&claim->ready))
-		claim_some(claim);
+	while (claim->calls < CALLS_MAX && claim_some(claim))
+		;
 }
 
 /* ---- looking for what nobody owns ---- */
@@ -555,6 +580,7 @@ struct scan {
 	struct claim *claim;
 	const char *command;
 	size_t stride; /* 1 for a set, 2 for a hash */
+	bool own;      /* our own session: adopt what we do not know of */
 	bool reap;     /* a dead session: clean up when nothing of it is left */
 	bool found;
 	char session[SESSION_MAX + 1];
@@ -587,6 +613,13 @@ static void scan_end(struct scan *scan, bool whole)
 	free(scan);
 }
 
+/* Redis says that we own @address: claiming it finds out. */
+static void adopt(struct claim *claim, const char *address)
+{
+	if (claim_find(claim, address) == NULL && !is_releasing(claim, address))
+		read_again(claim, address);
+}
+
 static void on_scanned(int error, const redisReply *reply, void *user)
 {
 	struct scan *scan = user;
@@ -601,7 +634,9 @@ static void on_scanned(int error, const redisReply *reply, void *user)
 	for (size_t i = 0; i < page->elements; i += scan->stride) {
 		char *address = element_text(page, i);
 
-		if (address != NULL && consider(scan->claim, address))
+		if (address != NULL && scan->own)
+			adopt(scan->claim, address);
+		else if (address != NULL && consider(scan->claim, address))
 			scan->found = true;
 		free(address);
 	}
@@ -642,13 +677,14 @@ static void scan_unclaimed(struct claim *claim)
 	scan_on(scan, "0");
 }
 
-static void scan_dead(struct claim *claim, const struct member *member)
+static void scan_owned(struct claim *claim, const char *session)
 {
 	struct scan *scan = scan_new(claim, "HSCAN", 2);
 
-	scan->reap = true;
-	snprintf(scan->session, sizeof(scan->session), "%s", member->session);
-	key_write(&scan->key, redis_prefix(claim->redis), KEYS_OWNED, member->session);
+	scan->own = strcmp(session, membership_session(claim->membership)) == 0;
+	scan->reap = !scan->own;
+	snprintf(scan->session, sizeof(scan->session), "%s", session);
+	key_write(&scan->key, redis_prefix(claim->redis), KEYS_OWNED, session);
 	scan_on(scan, "0");
 }
 
@@ -686,7 +722,7 @@ static void on_look(struct clock_timer *timer)
 			(members[i].lease_end_ms == 0 ||
 				membership_may_bury(claim->membership)) &&
 			strcmp(members[i].session, session) != 0)
-			scan_dead(claim, &members[i]);
+			scan_owned(claim, members[i].session);
 	}
 }
 
@@ -698,18 +734,43 @@ struct check_call {
 	char *addresses[CHECK_BATCH];
 };
 
+struct check {
+	uint64_t revision;
+	uint64_t floor;
+	uint64_t wished_ms;
+	int default_wanted;
+	char owner;
+	bool wanted;
+};
+
+static bool check_parse(struct check *check, const char *line)
+{
+	int fields = sscanf(line, "%" SCNu64 " %" SCNu64 " %*u %c %" SCNu64 " %d",
+		&check->revision, &check->floor, &check->owner, &check->wished_ms,
+		&check->default_wanted);
+
+	check->wanted = fields == 5;
+	return fields == 5 || fields == 3;
+}
+
+static bool interest_differs(const struct resource *resource, const struct check *check)
+{
+	if (check->wanted != (resource->hold == HOLD_KEPT))
+		return true;
+	return check->wanted && (check->wished_ms != resource->wished_ms ||
+					(check->default_wanted != 0) != resource->default_wanted);
+}
+
+/* Claiming tells the rest: held by another, ours with other content, unwanted. */
 static void take_check(struct claim *claim, struct resource *resource, const char *line)
 {
-	uint64_t revision, floor, checked_at;
-	char owner, interest;
+	struct check check = {0};
 
-	if (sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %c %c", &revision, &floor,
-		    &checked_at, &owner, &interest) != 5)
+	if (!check_parse(&check, line))
 		return;
-	/* Claiming tells the rest: held by another, ours with other content, unwanted. */
-	if (owner != '=' || (!resource->busy && revision != resource->revision) ||
-		floor > resource->revision ||
-		(interest == '1') != (resource->hold == HOLD_KEPT))
+	if (check.owner != '=' || check.floor > resource->revision ||
+		(!resource->busy && check.revision != resource->revision) ||
+		interest_differs(resource, &check))
 		read_again(claim, resource->address);
 }
 
@@ -733,9 +794,13 @@ static void on_checked(int error, const redisReply *reply, void *user)
 static size_t sweep_due(struct claim *claim)
 {
 	size_t count = HASH_COUNT(claim->resources);
+	double share = (double)MEMBERSHIP_SWEEP_PER_S * TICK_MS / 1000 /
+		       (double)membership_fleet_size(claim->membership);
 	size_t due;
 
-	claim->sweep_debt += (double)count * TICK_MS / SWEEP_MS;
+	claim->sweep_debt += (double)count * TICK_MS / SWEEP_MS < share
+				     ? (double)count * TICK_MS / SWEEP_MS
+				     : share;
 	due = (size_t)claim->sweep_debt;
 	if (due > CHECK_BATCH)
 		due = CHECK_BATCH;
@@ -846,7 +911,7 @@ static void forget_releases(struct claim *claim)
 	struct list *link;
 
 	while ((link = list_take(&claim->releases)) != NULL)
-		free(container_of(link, struct release, link));
+		release_free(claim, container_of(link, struct release, link));
 }
 
 void claim_free(struct claim *claim)
@@ -933,6 +998,22 @@ void claim_on_renewing(struct claim *claim)
 		if (resource->checked_at_ms > resource->noted_at_ms)
 			note(claim, resource);
 	}
+}
+
+/*
+ * More than we know of, and not just for a moment: a lost reply, or a replica that took over
+ * and knew less of what we gave up.
+ */
+void claim_on_renewed(struct claim *claim, size_t held)
+{
+	if (held <= claim_count(claim)) {
+		claim->surplus_renewals = 0;
+		return;
+	}
+	if (++claim->surplus_renewals < SURPLUS_RENEWALS || claim->draining)
+		return;
+	claim->surplus_renewals = 0;
+	scan_owned(claim, membership_session(claim->membership));
 }
 
 /* The text after "verb " where @payload begins with it, as a new string, else NULL. */

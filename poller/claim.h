@@ -43,6 +43,7 @@ void claim_on_entered(struct claim *claim);
 void claim_on_lost(struct claim *claim);
 void claim_on_peers(struct claim *claim);
 void claim_on_renewing(struct claim *claim);
+void claim_on_renewed(struct claim *claim, size_t held);
 void claim_on_message(struct claim *claim, const char *channel, size_t channel_length,
 	const char *payload, size_t length);
 

@@ -209,6 +209,7 @@ static void on_committed(
 	resource->floor = 0;
 	resource->state = answer->verdict.state;
 	memcpy(resource->failure, answer->verdict.failure, sizeof(resource->failure));
+	resource->checked_at_ms = answer->checked_at_ms;
 	resource->noted_at_ms = answer->checked_at_ms;
 	resource->confirm = false;
 }
@@ -348,7 +349,6 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	const struct diff_patch *patch = &answer->judgement.patch;
 	struct redis_args args = {0};
 
-	answer->checked_at_ms = resource->checked_at_ms;
 	redis_args_text(&args, membership_session(commits->membership));
 	redis_args_text(&args, resource->address);
 	redis_args_number(&args, (int64_t)resource->revision);
@@ -358,7 +358,7 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	redis_args_add(&args, patch->bytes, verdict->changed ? patch->length : 0);
 	redis_args_text(&args, resource_state_name(verdict->state));
 	redis_args_text(&args, verdict->error);
-	redis_args_number(&args, resource->checked_at_ms);
+	redis_args_number(&args, answer->checked_at_ms);
 	redis_args_number(&args, resource->interval_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
 	add_fields(&args, answer);
@@ -379,6 +379,7 @@ static void take_failure(struct resource *resource, struct answer *answer,
 
 	metrics_add(commits->metrics, METRIC_POLLS_FAILED, 1);
 	verdict->failed = true;
+	answer->checked_at_ms = resource->checked_at_ms;
 	verdict->retry_ms =
 		schedule_backoff_ms(resource, resource->failures + 1, retry_after_ms);
 	verdict->state = failed_state(resource, answer->status);
@@ -407,10 +408,12 @@ static void take_success(struct resource *resource, struct answer *answer, bool 
 	answer->verdict.changed = changed;
 	answer->verdict.state = RESOURCE_FRESH;
 	answer->verdict.error = "";
-	resource->checked_at_ms = membership_redis_ms(commits->membership);
+	/* True of the resource once Redis has taken it: what is not stored is not confirmed. */
+	answer->checked_at_ms = membership_redis_ms(commits->membership);
 	metrics_add(
 		commits->metrics, changed ? METRIC_POLLS_CHANGED : METRIC_POLLS_UNCHANGED, 1);
 	if (!changed && resource->state == RESOURCE_FRESH && !resource->confirm) {
+		resource->checked_at_ms = answer->checked_at_ms;
 		commits->events.done(resource, false, 0, commits->user);
 		answer_free(answer);
 		return;

@@ -118,6 +118,13 @@ static void on_renewing(void *user)
 		poller->metrics.values[METRIC_COMMITS]);
 }
 
+static void on_renewed(size_t held, void *user)
+{
+	struct poller *poller = user;
+
+	claim_on_renewed(poller->claim, held);
+}
+
 static void on_claimed(struct resource *resource, int64_t spread_ms, void *user)
 {
 	struct poller *poller = user;
@@ -286,7 +293,7 @@ static void make_parts(struct poller *poller)
 	const struct membership_settings member = {
 		MEMBERSHIP_POLLER, config->lease_ms, poller->host, URICAST_VERSION};
 	const struct membership_events member_events = {
-		on_entered, on_lost, on_peers, on_renewing};
+		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 	const struct fetcher_events fetcher_events = {may_start};
 	const struct commits_events commits_events = {on_poll_done, on_not_ours, on_find};
 	const struct claim_events claim_events = {
@@ -345,12 +352,13 @@ void poller_free(struct poller *poller)
 	if (poller == NULL)
 		return;
 	monitor_free(poller->monitor);
+	/* Ends what is under way, so the others must still be there. */
+	redis_free(poller->redis);
 	claim_free(poller->claim);
 	poller->claim = NULL; /* what comes off the worker pool finds nothing any more */
 	schedule_free(poller->schedule);
 	fetcher_free(poller->fetcher);
 	membership_free(poller->membership);
-	redis_free(poller->redis);
 	clock_timer_stop(&poller->providers);
 	clock_timer_stop(&poller->leave);
 	process_fini(&poller->process);

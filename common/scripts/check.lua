@@ -2,7 +2,8 @@
 -- ARGV[1] kind  ARGV[2] session, then addresses
 -- Returns per address 'REVISION FLOOR CHECKED_AT OWNER INTEREST'. OWNER: '=' the session
 -- itself, '+' another that is alive, '!' one past its lease, buried or unknown, '-' nobody.
--- INTEREST: '1' where the gateway's share is there, or, for a poller, anybody's; else '0'.
+-- INTEREST: for a gateway '1' where its share is there, else '0'; for a poller '-' where
+-- nobody has any, else 'WISHED DEFAULT' as `claim` answers them.
 local kind, session = ARGV[1], ARGV[2]
 local now = now_ms()
 
@@ -15,23 +16,38 @@ local function owner_mark(owner)
 	return owners[owner]
 end
 
-local answer = {}
+-- One call for all where Redis has one: this is what most of the sweep costs.
+local locks, answer = {}, {}
 for i = 3, #ARGV do
-	local address = ARGV[i]
+	locks[i - 2] = key.lock .. ARGV[i]
+end
+locks = redis.call('MGET', unpack(locks))
+local interest
+if kind == 'gateway' then
+	interest = redis.call('SMISMEMBER', key.interests .. session, unpack(ARGV, 3))
+end
+
+local function interest_of(i, address)
+	if kind == 'gateway' then
+		return interest[i]
+	elseif not wanted(address) then
+		return '-'
+	end
+	return table.concat({wished_interval(address)}, ' ')
+end
+
+for i, owner in ipairs(locks) do
+	local address = ARGV[i + 2]
 	local stored = redis.call('HMGET', key.resource .. address, 'revision', 'floor',
 		'checked_at')
-	local owner = redis.call('GET', key.lock .. address)
-	local checked_at, interest = stored[3] or '0', 0
-	if kind == 'poller' then
-		interest = redis.call('EXISTS', key.interest .. address)
-	else
-		interest = redis.call('HEXISTS', key.interest .. address, session)
-		local noted = owner and redis.call('HGET', key.owned .. owner, address)
+	local checked_at = stored[3] or '0'
+	if owner and kind == 'gateway' then
+		local noted = redis.call('HGET', key.owned .. owner, address)
 		if noted and tonumber(noted) > tonumber(checked_at) then
 			checked_at = noted
 		end
 	end
-	answer[i - 2] = table.concat({stored[1] or '0', stored[2] or '0', checked_at,
-		owner and owner_mark(owner) or '-', interest}, ' ')
+	answer[i] = table.concat({stored[1] or '0', stored[2] or '0', checked_at,
+		owner and owner_mark(owner) or '-', interest_of(i, address)}, ' ')
 end
 return answer

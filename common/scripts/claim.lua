@@ -39,6 +39,8 @@ local function claim(address)
 	local holder = redis.call('GET', key.lock .. address)
 	redis.call('SREM', key.unclaimed, address)
 	if holder and holder ~= session and stands(holder) then
+		-- A replica that took over may still have listed it as ours.
+		redis.call('HDEL', key.owned .. session, address)
 		return {'held', holder}
 	end
 	if holder and holder ~= session then

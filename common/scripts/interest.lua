@@ -4,7 +4,7 @@
 -- ARGV[1] session of the gateway, then per resource: address, subscribers, fastest interval
 -- asked for (ms, 0: the default), revision held (0: none)
 -- Returns {'lost'}, or {'ok', entry, …}: {revision, version, state, type, checked_at,
--- interval_ms, error, owner, content}. OWNER is '' where no session that is alive holds the
+-- interval_ms, error, owner, content}. OWNER is '' where nobody whose lease runs holds the
 -- lock. Content is left out (nil) where the revision is held already, and where this answer
 -- has grown large: ask again for those.
 local gateway = ARGV[1]
@@ -12,6 +12,7 @@ if not alive('gateway', gateway) then
 	return {'lost'}
 end
 local ANSWER_BYTES = 1048576
+local now = now_ms()
 local answer = {'ok'}
 local bytes = 0
 
@@ -42,15 +43,13 @@ for i = 2, #ARGV, 4 do
 	if checked_at and tonumber(checked_at) > tonumber(stored[5] or 0) then
 		stored[5] = checked_at
 	end
-	if owner and alive('poller', owner) then
+	local ends = owner and lease_end('poller', owner) or 0
+	if ends > 0 then
 		if before ~= share or raised then
 			tell(owner, 'wanted ' .. address)
 		end
-	else
-		owner = nil
-		if redis.call('SADD', key.unclaimed, address) == 1 then
-			redis.call('PUBLISH', key.wake, 'claim ' .. address)
-		end
+	elseif redis.call('SADD', key.unclaimed, address) == 1 then
+		redis.call('PUBLISH', key.wake, 'claim ' .. address)
 	end
 
 	local content = false
@@ -59,7 +58,8 @@ for i = 2, #ARGV, 4 do
 		bytes = bytes + (content and #content or 0)
 	end
 	answer[#answer + 1] = {revision, stored[2] or '0', stored[3] or '', stored[4] or 'json',
-		stored[5] or '0', stored[6] or '0', stored[7] or '', owner or '', content}
+		stored[5] or '0', stored[6] or '0', stored[7] or '', ends >= now and owner or '',
+		content}
 end
 redis.call('EXPIRE', key.interests .. gateway, INDEX_TTL)
 return answer

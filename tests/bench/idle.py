@@ -3,7 +3,7 @@
 What it costs to hold them: Redis's commands and CPU, memory per resource.
 """
 
-from measure import Report, Window, memory_bytes
+from measure import Report, Window, memory_bytes, redis_times
 from stage import sleep
 
 SETTINGS = {
@@ -27,8 +27,10 @@ def run(stage, settings):
     holders = [stage.redis, stage.gateways[0], stage.pollers[0]]
     empty = {process.name: memory_bytes(process.pid) for process in holders}
 
+    window = Window(stage)
     swarm = subscribe_all(stage, settings)
     report.add("everybody has content after", swarm.await_ready(300), "s")
+    add_costs_of_arrival(report, window.end(), addresses)
     sleep(settings["settle_s"], "settling")
     window = Window(stage)
     sleep(settings["seconds"], "measuring")
@@ -38,6 +40,7 @@ def run(stage, settings):
     for process in holders:
         used = memory_bytes(process.pid) - empty[process.name]
         report.add(f"memory of {process.name}", used / addresses, "bytes per resource")
+    add_times(report, redis_times(stage.redis, settings["interval_s"] / 6))
     report.check_swarm(swarm.result())
     return report
 
@@ -48,6 +51,18 @@ def subscribe_all(stage, settings):
         *("--clients", addresses // per_client, "--per-client", per_client),
         *("--addresses", addresses, "--per-message", per_client),
     )
+
+
+def add_costs_of_arrival(report, window, addresses):
+    for process in window.stage.processes[:-1]:
+        used = window.cpu_s(process.name) / addresses
+        report.add(f"  CPU of {process.name} for it", used * 1e6, "µs per resource")
+
+
+def add_times(report, times):
+    for name, calls, each_us in times[:6]:
+        report.add(f"Redis: {name}, calls", calls, "per s")
+        report.add(f"Redis: {name}, each", each_us, "µs")
 
 
 def add_figures(report, window, settings):

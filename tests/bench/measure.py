@@ -1,7 +1,14 @@
 """What a process and Redis have used between two moments."""
 
+import collections
 import pathlib
+import re
 import time
+
+from stage import BUILD, sleep
+
+SCRIPT = re.compile(r'\{"(\w+)", "([0-9a-f]{40})"')
+SHORT_US = 20  # longer than one command on a key takes
 
 
 def cpu_s(pid):
@@ -19,6 +26,32 @@ def memory_bytes(pid):
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     raise AssertionError("no RssAnon in /proc/PID/status")
+
+
+def script_names():
+    """Our scripts by the digest that Redis is called with."""
+    header = (BUILD / "common" / "redis_scripts.h").read_text()
+    return {digest: name for name, digest in SCRIPT.findall(header)}
+
+
+def redis_times(redis, seconds):
+    """
+    What Redis does by script, most expensive first: (name, calls per s, µs per call). From
+    its slow log, made to log for a while what takes longer than commands in a script do.
+    """
+    names = script_names()
+    found = collections.defaultdict(list)
+    redis.client.config_set("slowlog-max-len", 1000000)
+    redis.client.config_set("slowlog-log-slower-than", SHORT_US)
+    redis.client.slowlog_reset()
+    sleep(seconds, "looking at what Redis does")
+    redis.client.config_set("slowlog-log-slower-than", -1)
+    for entry in redis.client.slowlog_get(1000000):
+        words = str(entry["command"], "utf-8", "replace").lower().split()
+        if words[0] == "evalsha":
+            found[names[words[1]]].append(entry["duration"])
+    times = [(name, len(us) / seconds, sum(us) / len(us)) for name, us in found.items()]
+    return sorted(times, key=lambda time: -time[1] * time[2])
 
 
 class Window:
@@ -50,13 +83,12 @@ class Window:
     def seconds(self):
         return self.after["at"] - self.before["at"]
 
+    def cpu_s(self, name):
+        return self.after["cpu"][name] - self.before["cpu"].get(name, 0)
+
     def cpu_share(self, name):
         """Of one core, in percent."""
-        used = self.after["cpu"][name] - self.before["cpu"][name]
-        return 100 * used / self.seconds
-
-    def cpu_s(self, name):
-        return self.after["cpu"][name] - self.before["cpu"][name]
+        return 100 * self.cpu_s(name) / self.seconds
 
     def redis_commands(self):
         """Commands Redis executed, those inside of scripts too."""

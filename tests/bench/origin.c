@@ -3,8 +3,8 @@
  *
  * Values change on the clock (see origin_paths.h). A body tells when its value came about
  * ("at") and when it was first asked for ("served"), so that a client at the far end can
- * tell what the way from here took. GET /-/counts tells what was asked, /-/freeze ends all
- * change, /-/reset counts from 0 again.
+ * tell what the way from here took. GET /-/counts tells what was asked, /-/freeze ends
+ * all change, /-/reset counts from 0 again.
  */
 
 #include <argp.h>
@@ -35,7 +35,7 @@ struct origin {
 	struct paths paths;
 	uint64_t accepted;
 	uint64_t connections; /* now */
-	char *rows;	      /* the part that all bodies share */
+	char *rows;           /* the part that all bodies share */
 	size_t rows_length;
 	char *answer; /* the one being made */
 	size_t answer_capacity;
@@ -69,7 +69,8 @@ static void make_rows(struct origin *origin)
 
 	fputs(",\"rows\":[", file);
 	for (; (size_t)ftell(file) + 64 < room; row++)
-		fprintf(file, "%s{\"id\":\"row-%06zu\",\"state\":\"running\",\"load\":0.%03zu}",
+		fprintf(file,
+			"%s{\"id\":\"row-%06zu\",\"state\":\"running\",\"load\":0.%03zu}",
 			row > 0 ? "," : "", row, row % 1000);
 	fputs("],\"pad\":\"", file);
 	fclose(file);
@@ -96,7 +97,7 @@ static size_t write_body(const struct origin *origin, const struct path *path, c
 static bool matches(const struct request *request, const char *etag)
 {
 	return request->match != NULL && request->match_length == strlen(etag) &&
-	       memcmp(request->match, etag, request->match_length) == 0;
+		memcmp(request->match, etag, request->match_length) == 0;
 }
 
 /* ---- answers ---- */
@@ -158,7 +159,7 @@ static char *write_counts(const struct origin *origin, bool each, size_t *length
 static bool target_is(const struct request *request, const char *text)
 {
 	return request->target_length == strlen(text) &&
-	       memcmp(request->target, text, request->target_length) == 0;
+		memcmp(request->target, text, request->target_length) == 0;
 }
 
 static size_t answer_control(struct origin *origin, const struct request *request)
@@ -212,7 +213,8 @@ static void read_field(struct request *request, const char *line, size_t length)
 /* Reads a whole head. False where it is no GET. */
 static bool read_request(struct request *request, const char *head, size_t length)
 {
-	const char *end = head + length, *line = memchr(head, '\n', length), *next, *blank;
+	const char *end = head + length, *line = memchr(head, '\n', length), *next,
+		   *blank;
 
 	*request = (struct request){0};
 	if (length < 16 || memcmp(head, "GET /", 5) != 0)
@@ -243,7 +245,8 @@ static void close_connection(struct origin *origin, struct connection *connectio
 }
 
 /* False where the connection is dead. */
-static bool send_answer(struct origin *origin, struct connection *connection, size_t length)
+static bool send_answer(
+	struct origin *origin, struct connection *connection, size_t length)
 {
 	ssize_t sent = send(connection->fd, origin->answer, length, MSG_NOSIGNAL);
 
@@ -278,7 +281,7 @@ static bool answer_one(
 		length = answer_path(origin, &request);
 	connection->last = request.close;
 	return send_answer(origin, connection, length) &&
-	       (!connection->last || connection->unsent != NULL);
+		(!connection->last || connection->unsent != NULL);
 }
 
 static bool answer_all(struct origin *origin, struct connection *connection)
@@ -286,7 +289,8 @@ static bool answer_all(struct origin *origin, struct connection *connection)
 	char *end;
 
 	while (connection->unsent == NULL &&
-		(end = memmem(connection->request, connection->read, "\r\n\r\n", 4)) != NULL) {
+		(end = memmem(connection->request, connection->read, "\r\n\r\n", 4)) !=
+			NULL) {
 		size_t head_length = (size_t)(end - connection->request) + 4;
 
 		if (!answer_one(origin, connection, head_length))
@@ -370,9 +374,9 @@ static void serve(struct origin *origin)
 				accept_all(origin);
 				continue;
 			}
-			alive = connection->unsent != NULL ?
-					on_writable(origin, connection) :
-					on_readable(origin, connection);
+			alive = connection->unsent != NULL
+				? on_writable(origin, connection)
+				: on_readable(origin, connection);
 			if (!alive)
 				close_connection(origin, connection);
 		}
@@ -384,7 +388,8 @@ static const struct argp_option options[] = {
 	{"size", 's', "BYTES", 0, "Length of every body (default 1000)", 0},
 	{"etag", 'e', NULL, 0, "Send an ETag, and 304 where it matches", 0},
 	{"change-every", 'c', "MS", 0, "Every path takes a new value so often", 0},
-	{"changing-share", 'S', "SHARE", 0, "Only so many paths do, 0 to 1 (default 1)", 0},
+	{"changing-share", 'S', "SHARE", 0, "Only so many paths do, 0 to 1 (default 1)",
+		0},
 	{0},
 };
 

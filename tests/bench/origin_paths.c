@@ -10,8 +10,8 @@
 
 #define FIRST_SLOTS 1024
 
-static struct path *find_slot(
-	struct path *slots, size_t slot_count, uint64_t hash, const char *text, size_t length)
+static struct path *find_slot(struct path *slots, size_t slot_count, uint64_t hash,
+	const char *text, size_t length)
 {
 	size_t at = hash & (slot_count - 1);
 
@@ -55,7 +55,8 @@ static void fill_slot(struct paths *paths, struct path *path, uint64_t hash,
 static bool changes(const struct paths *paths, const struct path *path)
 {
 	return paths->settings.change_every_us > 0 &&
-	       (double)(path->hash >> 32) / 4294967296.0 < paths->settings.changing_share;
+		(double)(path->hash >> 32) / 4294967296.0 <
+		paths->settings.changing_share;
 }
 
 static void bring_up_to_date(struct paths *paths, struct path *path)
@@ -148,9 +149,10 @@ void paths_write_totals(const struct paths *paths, FILE *file)
 	fprintf(file,
 		"\"requests\":%llu,\"not_modified\":%llu,\"changes\":%llu,\"paths\":%zu,"
 		"\"least_per_path\":%llu,\"most_per_path\":%llu",
-		(unsigned long long)paths->requests, (unsigned long long)paths->not_modified,
-		(unsigned long long)paths->changes, paths->count, (unsigned long long)least,
-		(unsigned long long)most);
+		(unsigned long long)paths->requests,
+		(unsigned long long)paths->not_modified,
+		(unsigned long long)paths->changes, paths->count,
+		(unsigned long long)least, (unsigned long long)most);
 }
 
 void paths_write_each(const struct paths *paths, FILE *file)
@@ -163,7 +165,9 @@ void paths_write_each(const struct paths *paths, FILE *file)
 
 		if (path->text == NULL)
 			continue;
-		fprintf(file, "%s\"%s\":{\"requests\":%llu,\"not_modified\":%llu,\"value\":%llu}",
+		fprintf(file,
+			"%s\"%s\":{\"requests\":%llu,\"not_modified\":%llu,\"value\":%"
+			"llu}",
 			comma, path->text, (unsigned long long)path->requests,
 			(unsigned long long)path->not_modified,
 			(unsigned long long)path->value);

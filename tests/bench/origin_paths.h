@@ -1,10 +1,11 @@
 #pragma once
 
 /*
- * Paths of the scripted origin: what each of them answers now, and how often it was asked.
+ * Paths of the scripted origin: what each of them answers now, and how often it was
+ * asked.
  *
- * A path exists from the first time it is asked for. Values come from the clock alone: path
- * by path they change at a phase of their own, so that nothing has to run for them.
+ * A path exists from the first time it is asked for. Values come from the clock alone:
+ * path by path they change at a phase of their own, so that nothing has to run for them.
  */
 
 #include <stdbool.h>
@@ -19,13 +20,13 @@ struct path {
 	uint64_t requests;
 	uint64_t not_modified;
 	uint64_t value;
-	int64_t changed_at_us;	/* when it took this value */
-	int64_t served_at_us;	/* when this value was first asked for */
+	int64_t changed_at_us; /* when it took this value */
+	int64_t served_at_us;  /* when this value was first asked for */
 };
 
 struct paths_settings {
 	int64_t change_every_us; /* 0: nothing ever changes */
-	double changing_share;	 /* 0 to 1: which paths do */
+	double changing_share;   /* 0 to 1: which paths do */
 };
 
 struct paths {
@@ -35,7 +36,7 @@ struct paths {
 	size_t count;
 	uint64_t requests;
 	uint64_t not_modified;
-	uint64_t changes;    /* new values that were served */
+	uint64_t changes; /* new values that were served */
 	int64_t started_at_us;
 	int64_t frozen_at_us; /* 0 while values change */
 };
@@ -43,7 +44,8 @@ struct paths {
 void paths_init(struct paths *paths, const struct paths_settings *settings);
 void paths_fini(struct paths *paths);
 
-/** Counts one request and brings the path's value up to date. Valid until the next call. */
+/** Counts one request and brings the path's value up to date. Valid until the next call.
+ */
 struct path *paths_ask(struct paths *paths, const char *text, size_t length);
 
 void paths_count_not_modified(struct paths *paths, struct path *path);

@@ -97,7 +97,7 @@ class Stage:
         self.temporary = tempfile.TemporaryDirectory(prefix="uricast-bench-")
         self.directory = pathlib.Path(self.temporary.name)
         self.processes = []
-        self.redis = self.start(Redis(self.directory))
+        self.redis = None
         self.origin = None
         self.config = None
         self.gateways = []
@@ -108,7 +108,7 @@ class Stage:
         return self
 
     def __exit__(self, *exception):
-        if exception[0] is not None:
+        if isinstance(exception[1], Exception):
             for process in self.processes:
                 tail = "\n".join(process.log().splitlines()[-20:])
                 print(f"--- {process.name}\n{tail}", file=sys.stderr)
@@ -121,6 +121,9 @@ class Stage:
     def start(self, process):
         self.processes.append(process)
         return process.start()
+
+    def start_redis(self):
+        self.redis = self.start(Redis(self.directory))
 
     def start_origin(self, *options):
         self.origin = self.start(Origin(self.directory, *options))

@@ -25,7 +25,7 @@
 
 #define GATEWAYS_MAX 64
 #define EVENTS_MAX 256
-#define READ_MAX (1u << 20)    /* bytes in one go, with what is left of a frame */
+#define READ_MAX (1u << 20)  /* bytes in one go, with what is left of a frame */
 #define SOURCE_CLIENTS 10000 /* per source address: half of the ports there are */
 #define ADDRESS_ROOM 2100
 
@@ -40,7 +40,7 @@ struct client {
 	int fd;
 	size_t number;
 	enum client_state state;
-	char *kept;  /* the beginning of a frame; NULL where nothing is left over */
+	char *kept; /* the beginning of a frame; NULL where nothing is left over */
 	size_t kept_length;
 	char *message; /* its fragments so far */
 	size_t message_length;
@@ -57,7 +57,8 @@ struct swarm {
 	size_t gateway_count;
 	const char *path;
 	struct tally_settings settings;
-	size_t per_message; /* addresses in one "uris"; 0: a message with "uri" for each */
+	size_t per_message; /* addresses in one "uris"; 0: a message with "uri" for each
+			     */
 	size_t in_flight_max;
 	double seconds;
 
@@ -65,13 +66,13 @@ struct swarm {
 	size_t begun;     /* clients that began to connect */
 	size_t in_flight; /* connecting or upgrading */
 	size_t open;
-	size_t failed; /* never became open */
-	size_t lost;   /* were open, and closed by the gateway */
+	size_t failed;       /* never became open */
+	size_t lost;         /* were open, and closed by the gateway */
 	unsigned close_code; /* of the first one that said */
 	char first_failure[TALLY_NOTE_MAX];
 	int64_t started_at_us;
 	int64_t connected_after_us; /* 0 until all are open */
-	int64_t ready_after_us;	    /* 0 until everybody has everything */
+	int64_t ready_after_us;     /* 0 until everybody has everything */
 	struct tally tally;
 	char *buffer; /* what was just read; READ_MAX and room to be read into */
 };
@@ -136,7 +137,8 @@ static void send_bytes(
 
 static void send_unsent(struct swarm *swarm, struct client *client)
 {
-	ssize_t sent = send(client->fd, client->unsent, client->unsent_length, MSG_NOSIGNAL);
+	ssize_t sent =
+		send(client->fd, client->unsent, client->unsent_length, MSG_NOSIGNAL);
 
 	if (sent <= 0)
 		return;
@@ -146,14 +148,15 @@ static void send_unsent(struct swarm *swarm, struct client *client)
 		tool_rewatch(swarm->epoll, client->fd, EPOLLIN, client);
 }
 
-static void send_frame(struct swarm *swarm, struct client *client, enum wire_opcode opcode,
-	const char *payload, size_t length)
+static void send_frame(struct swarm *swarm, struct client *client,
+	enum wire_opcode opcode, const char *payload, size_t length)
 {
 	char *frame = malloc(length + WIRE_HEADER_MAX);
 
 	if (frame == NULL)
 		tool_die("no memory for a frame");
-	send_bytes(swarm, client, frame, wire_write(frame, opcode, payload, length, true));
+	send_bytes(
+		swarm, client, frame, wire_write(frame, opcode, payload, length, true));
 	free(frame);
 }
 
@@ -216,7 +219,8 @@ static void take_text(
 			frame->payload_length, now_us);
 		return;
 	}
-	message = realloc(client->message, client->message_length + frame->payload_length + 1);
+	message = realloc(
+		client->message, client->message_length + frame->payload_length + 1);
 	if (message == NULL)
 		tool_die("no memory for a message in fragments");
 	memcpy(message + client->message_length, frame->payload, frame->payload_length);
@@ -225,7 +229,8 @@ static void take_text(
 	client->fragmented = !frame->final;
 	if (client->fragmented)
 		return;
-	tally_take(&swarm->tally, client->number, message, client->message_length, now_us);
+	tally_take(
+		&swarm->tally, client->number, message, client->message_length, now_us);
 	free(client->message);
 	client->message = NULL;
 	client->message_length = 0;
@@ -255,7 +260,8 @@ static void take_frame(
 			take_text(swarm, client, frame);
 		return;
 	case WIRE_PING:
-		send_frame(swarm, client, WIRE_PONG, frame->payload, frame->payload_length);
+		send_frame(
+			swarm, client, WIRE_PONG, frame->payload, frame->payload_length);
 		return;
 	case WIRE_CLOSE:
 		take_close(swarm, client, frame);
@@ -348,9 +354,9 @@ static void on_readable(struct swarm *swarm, struct client *client)
 		return;
 	}
 	length += (size_t)got;
-	left = client->state == CLIENT_UPGRADING ?
-		       take_handshake(swarm, client, swarm->buffer, length) :
-		       take_frames(swarm, client, swarm->buffer, length);
+	left = client->state == CLIENT_UPGRADING
+		? take_handshake(swarm, client, swarm->buffer, length)
+		: take_frames(swarm, client, swarm->buffer, length);
 	if (left == READ_MAX)
 		drop(swarm, client, "a frame above 1 MiB");
 	if (client->state != CLIENT_CLOSED)
@@ -383,8 +389,8 @@ static void choose_source(int fd, size_t number)
 {
 	struct sockaddr_in source = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(
-			INADDR_LOOPBACK + (uint32_t)(number / SOURCE_CLIENTS)),
+		.sin_addr.s_addr =
+			htonl(INADDR_LOOPBACK + (uint32_t)(number / SOURCE_CLIENTS)),
 	};
 
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
@@ -484,8 +490,10 @@ static void write_result(struct swarm *swarm)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	printf("{\"clients\":%zu,\"open\":%zu,\"failed\":%zu,\"lost\":%zu,\"close_code\":%u,"
-	       "\"first_failure\":\"%s\",\"connected_s\":%.3f,\"ready_s\":%.3f,\"cpu_s\":%.3f,",
+	printf("{\"clients\":%zu,\"open\":%zu,\"failed\":%zu,\"lost\":%zu,\"close_code\":"
+	       "%u,"
+	       "\"first_failure\":\"%s\",\"connected_s\":%.3f,\"ready_s\":%.3f,\"cpu_s\":"
+	       "%.3f,",
 		swarm->settings.clients, swarm->open, swarm->failed, swarm->lost,
 		swarm->close_code, swarm->first_failure,
 		(double)swarm->connected_after_us / 1e6,
@@ -518,15 +526,18 @@ enum option_key {
 };
 
 static const struct argp_option options[] = {
-	{"gateway", 'g', "HOST:PORT", 0, "Where to connect; may be given several times", 0},
+	{"gateway", 'g', "HOST:PORT", 0, "Where to connect; may be given several times",
+		0},
 	{"path", 'p', "PATH", 0, "Of the WebSocket (default /ws)", 0},
 	{"clients", 'c', "N", 0, "Connections in all (default 1)", 0},
 	{"template", 't', "ADDRESS", 0, "With %d for a number (default /r/%d)", 0},
 	{"addresses", OPTION_ADDRESSES, "N", 0, "Numbers 0 to N-1 (default 1)", 0},
-	{"per-client", OPTION_PER_CLIENT, "K", 0, "Addresses of one client (default 1)", 0},
+	{"per-client", OPTION_PER_CLIENT, "K", 0, "Addresses of one client (default 1)",
+		0},
 	{"per-message", OPTION_PER_MESSAGE, "N", 0,
 		"Subscribe to so many addresses with one message (default: one each)", 0},
-	{"in-flight", OPTION_IN_FLIGHT, "N", 0, "Connect so many at once (default 200)", 0},
+	{"in-flight", OPTION_IN_FLIGHT, "N", 0, "Connect so many at once (default 200)",
+		0},
 	{"seconds", 's', "SECONDS", 0, "End after so long (default: at SIGTERM)", 0},
 	{0},
 };
@@ -606,7 +617,10 @@ int main(int argc, char **argv)
 	};
 	static struct swarm swarm = {
 		.path = "/ws",
-		.settings = {.pattern = "/r/%d", .addresses = 1, .clients = 1, .per_client = 1},
+		.settings = {.pattern = "/r/%d",
+			.addresses = 1,
+			.clients = 1,
+			.per_client = 1},
 		.in_flight_max = 200,
 	};
 

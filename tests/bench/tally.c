@@ -42,8 +42,7 @@ static bool read_digits(struct cursor *cursor, size_t digits_max, uint64_t *numb
 	return cursor->at > start && (size_t)(cursor->at - start) <= digits_max;
 }
 
-static bool read_address(
-	const struct tally *tally, struct cursor *cursor, size_t *number)
+static bool read_address(const struct tally *tally, struct cursor *cursor, size_t *number)
 {
 	uint64_t digits = 0;
 
@@ -59,7 +58,8 @@ static bool read_address(
 }
 
 /* What @client holds of address @number, or NULL where it does not watch it. */
-static struct tally_held *find_held(const struct tally *tally, size_t client, size_t number)
+static struct tally_held *find_held(
+	const struct tally *tally, size_t client, size_t number)
 {
 	const struct tally_settings *settings = &tally->settings;
 	size_t first = tally_number(tally, client, 0);
@@ -210,8 +210,8 @@ static bool take_message(
 	return false;
 }
 
-void tally_take(
-	struct tally *tally, size_t client, const char *message, size_t length, int64_t now_us)
+void tally_take(struct tally *tally, size_t client, const char *message, size_t length,
+	int64_t now_us)
 {
 	struct cursor whole = {message, message + length};
 

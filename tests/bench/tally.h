@@ -3,8 +3,8 @@
 /*
  * Tally: what a swarm of clients was told, and whether it was the truth.
  *
- * Reads the gateway's messages (docs/protocol.md) in the form our own gateway writes them;
- * what it does not understand is counted, never guessed. Knows nothing of sockets.
+ * Reads the gateway's messages (docs/protocol.md) in the form our own gateway writes
+ * them; what it does not understand is counted, never guessed. Knows nothing of sockets.
  */
 
 #include "tests/bench/histogram.h"
@@ -28,14 +28,14 @@ struct tally_settings {
 /** What one client holds of one address. */
 struct tally_held {
 	uint64_t version; /* 0: nothing yet */
-	uint64_t hash;	  /* of the content */
+	uint64_t hash;    /* of the content */
 };
 
 /** The newest version of an address, and how it spread. */
 struct tally_address {
 	uint64_t version;
 	uint64_t hash;
-	int64_t changed_at_us; /* from the content; 0 where it does not say */
+	int64_t changed_at_us;   /* from the content; 0 where it does not say */
 	int64_t last_arrival_us; /* at a client that had content before */
 };
 
@@ -60,7 +60,8 @@ struct tally {
 	char first_refusal[TALLY_NOTE_MAX];
 	char first_strange[TALLY_NOTE_MAX];
 
-	/* From the change at the upstream, and from when the upstream first told of it. */
+	/* From the change at the upstream, and from when the upstream first told of it.
+	 */
 	struct histogram delay;
 	struct histogram relay_delay;
 	struct histogram last_client_delay; /* a change to the last client it reached */
@@ -77,8 +78,8 @@ size_t tally_number(const struct tally *tally, size_t client, size_t index);
 size_t tally_write_address(const struct tally *tally, size_t number, char *buffer);
 
 /** Takes one whole text message to @client. */
-void tally_take(
-	struct tally *tally, size_t client, const char *message, size_t length, int64_t now_us);
+void tally_take(struct tally *tally, size_t client, const char *message, size_t length,
+	int64_t now_us);
 
 /** Measures from now on; what the clients hold stays. */
 void tally_reset(struct tally *tally);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Tool: what the load tools share. They are one thread around epoll, and end at once, with
- * a sentence, where something is wrong.
+ * Tool: what the load tools share. They are one thread around epoll, and end at once,
+ * with a sentence, where something is wrong.
  */
 
 #include <argp.h>

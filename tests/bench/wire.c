@@ -36,7 +36,7 @@ static bool is_allowed(const unsigned char *at, uint64_t payload_length, bool ma
 		return false;
 	if (opcode >= WIRE_CLOSE)
 		return opcode <= WIRE_PONG && (at[0] & FINAL) != 0 &&
-		       payload_length <= CONTROL_MAX;
+			payload_length <= CONTROL_MAX;
 	return opcode <= WIRE_BINARY;
 }
 
@@ -76,8 +76,8 @@ enum wire_outcome wire_read(
 	return WIRE_FRAME;
 }
 
-size_t wire_write(char *buffer, enum wire_opcode opcode, const char *payload, size_t length,
-	bool masked)
+size_t wire_write(char *buffer, enum wire_opcode opcode, const char *payload,
+	size_t length, bool masked)
 {
 	static const unsigned char mask[4] = {0x35, 0x9c, 0x4a, 0xe1};
 	unsigned char *at = (unsigned char *)buffer;
@@ -85,7 +85,9 @@ size_t wire_write(char *buffer, enum wire_opcode opcode, const char *payload, si
 	size_t header_length = 2 + length_bytes;
 
 	at[0] = (unsigned char)(FINAL | opcode);
-	at[1] = (unsigned char)(length_bytes == 0 ? length : length_bytes == 2 ? 126 : 127);
+	at[1] = (unsigned char)(length_bytes == 0 ? length
+			: length_bytes == 2       ? 126
+						  : 127);
 	for (size_t i = 0; i < length_bytes; i++)
 		at[2 + i] = (unsigned char)(length >> (8 * (length_bytes - 1 - i)));
 	if (masked) {

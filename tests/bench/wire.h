@@ -39,7 +39,8 @@ enum wire_outcome {
 	WIRE_BROKEN, /* no frame that this peer may send */
 };
 
-/** Writes the request of a client to @buffer of WIRE_HANDSHAKE_MAX; returns its length. */
+/** Writes the request of a client to @buffer of WIRE_HANDSHAKE_MAX; returns its length.
+ */
 size_t wire_handshake(char *buffer, const char *host, const char *path);
 
 /** Takes the first frame off @bytes. @masked: whether the peer has to mask (a client). */
@@ -51,5 +52,5 @@ enum wire_outcome wire_read(
  *
  * Returns its length.
  */
-size_t wire_write(char *buffer, enum wire_opcode opcode, const char *payload, size_t length,
-	bool masked);
+size_t wire_write(char *buffer, enum wire_opcode opcode, const char *payload,
+	size_t length, bool masked);

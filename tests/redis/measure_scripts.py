@@ -3,7 +3,8 @@
 
     tests/redis/measure_scripts.py [CALLS]
 
-The best of ten rounds of so many calls, for another process may want the core, too. Makes a shard of 1000 resources with two pollers and two gateways in a Redis of its own.
+The best of 40 rounds of so many calls, for another process may want the core, too. The
+shard has 1000 resources, two pollers and two gateways, in a Redis of its own.
 """
 
 import itertools
@@ -13,7 +14,7 @@ import tempfile
 
 from shard import Server, Shard
 
-ROUNDS = 10
+ROUNDS = 40
 ADDRESSES = [f"/nodes/node{i}.example.com" for i in range(1000)]
 
 
@@ -37,7 +38,7 @@ def part(count, i):
 
 
 def main():
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     with tempfile.TemporaryDirectory() as directory, Server(directory) as server:
         shard = Shard(server.client())
         shard.enter("gateway", "g1", "g2", lease_ms=3600000)
@@ -72,15 +73,22 @@ def main():
             args = [w for a in part(64, i) for w in (a, 1, 0, revisions[a])]
             shard.run("interest", "g1", *args)
 
-        print(f"Redis {shard.redis.info('server')['redis_version']}, {os.cpu_count()} cores\n")
+        print(
+            f"Redis {shard.redis.info('server')['redis_version']}, {os.cpu_count()} cores\n"
+        )
         print("| call | µs of Redis |\n|---|---|")
         measure(shard, "`commit`, state only", calls, commit(None))
         measure(shard, "`commit`, 10 KB of content, 200 bytes of patch", calls,
                 commit("x" * 10000, "x" * 200))  # fmt: skip
         measure(shard, "`commit`, 1 KB of content, 200 bytes of patch", calls,
                 commit("x" * 1000, "x" * 200))  # fmt: skip
-        few = max(calls // 10, 20)
-        measure(shard, "`renew`, nothing to note", calls, lambda i: shard.renew("poller", "p1"))
+        few = max(calls // 10, 5)
+        measure(
+            shard,
+            "`renew`, nothing to note",
+            calls,
+            lambda i: shard.renew("poller", "p1"),
+        )
         measure(shard, "`renew` with 1000 checked", few, renew)
         measure(shard, "`check` of 300 by their owner", few,
                 lambda i: shard.check("poller", "p1", *part(300, i)))  # fmt: skip

@@ -157,7 +157,8 @@ class Shard:
 
     def check(self, kind, session, *addresses):
         """One entry per address: [revision, floor, checked_at, owner, interest]."""
-        return [line.split(" ") for line in self.run("check", kind, session, *addresses)]
+        answer = self.run("check", kind, session, *addresses)
+        return [line.split(" ", 4) for line in answer]
 
     # ---- looking ----
 

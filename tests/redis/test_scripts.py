@@ -10,7 +10,7 @@ import pytest
 import redis as redis_client
 
 from shard import INDEX_TTL, FOR_EVER, PREFIX, RETENTION, TTL, TOP
-from shard import Server, Shard, parse_change
+from shard import Server, Shard, parse_change, script_texts
 
 HOUR_US = 3600 * 1000000
 
@@ -327,13 +327,26 @@ def test_claim_answers_per_address_in_order(shard):
         ([2000, 0], "2000", "1"),
     ],
 )
-def test_claim_tells_the_fastest_interval_asked_for(shard, shares, wished, default_wanted):
+def test_claim_tells_the_fastest_interval_asked_for(
+    shard, shares, wished, default_wanted
+):
     shard.enter("poller", "p")
     for i, interval_ms in enumerate(shares):
         shard.enter("gateway", f"g{i}")
         shard.interest(f"g{i}", "/a", interval_ms=interval_ms)
     entry = shard.claim("p", "/a")[1]
     assert entry[11:13] == [wished, default_wanted]
+
+
+def test_claim_keeps_what_it_takes_from_running_out(shard):
+    shard.own("p", "/a")
+    shard.committed("p", "/a", content="1")
+    shard.bury("poller", "p")
+    shard.enter("poller", "q")
+    shard.redis.expire(PREFIX + "resource:/a", 5)
+    shard.claim("q", "/a")
+    assert shard.ttl("resource:/a") > TTL - 60 and shard.ttl("lock:/a") > TTL - 60
+    assert shard.ttl("owned:q") > INDEX_TTL - 60
 
 
 # ---- commit ----
@@ -455,7 +468,9 @@ def test_a_commit_of_who_is_not_the_owner_changes_nothing(shard, heard):
 def test_versions_are_above_all_that_is_stored_even_if_the_clock_goes_back(shard):
     shard.own("p", "/a")
     ahead = shard.now_ms() * 1000 + HOUR_US  # as after a clock set back by an hour
-    shard.redis.hset(PREFIX + "resource:/a", mapping={"revision": ahead, "version": ahead})
+    shard.redis.hset(
+        PREFIX + "resource:/a", mapping={"revision": ahead, "version": ahead}
+    )
     assert shard.committed("p", "/a", ahead, "1") == (ahead + 1, ahead + 1)
     assert shard.committed("p", "/a", ahead + 1) == (ahead + 2, ahead + 1)
     assert shard.committed("p", "/a", ahead + 2, "2") == (ahead + 3, ahead + 3)
@@ -559,6 +574,18 @@ def test_interest_in_what_a_dead_session_holds_is_unclaimed(shard, heard, end):
     entry = shard.interest("g", "/a")[1]
     assert entry[7] == "" and shard.unclaimed() == {"/a"}
     assert heard() == [("wake", "claim /a")]
+
+
+def test_interest_in_what_a_session_past_its_lease_holds_has_no_owner_to_vouch_for_it(
+    shard, heard
+):
+    shard.own("p", "/a")
+    shard.lapse("poller", "p")
+    shard.enter("gateway", "h")
+    heard()
+    assert shard.interest("h", "/a")[1][7] == ""
+    # It may come back, so it keeps what it has, and is told.
+    assert heard() == [("to:p", "wanted /a")] and shard.unclaimed() == set()
 
 
 def test_interest_tells_the_owner_only_what_is_new(shard, heard):
@@ -828,13 +855,22 @@ def test_check_tells_how_the_owner_is(shard):
     assert shard.check("poller", "p", "/p")[0][3] == "="
 
 
-def test_check_tells_a_gateway_of_its_own_interest_and_a_poller_of_anybody_s(shard):
+def test_check_tells_a_gateway_whether_its_own_interest_is_there(shard):
     shard.enter("gateway", "g", "h")
-    shard.enter("poller", "p")
     shard.interest("h", "/a")
     assert shard.check("gateway", "g", "/a")[0][4] == "0"
     assert shard.check("gateway", "h", "/a")[0][4] == "1"
-    assert [line[4] for line in shard.check("poller", "p", "/a", "/b")] == ["1", "0"]
+
+
+def test_check_tells_a_poller_what_all_gateways_together_ask_for(shard):
+    shard.enter("gateway", "g", "h")
+    shard.enter("poller", "p")
+    shard.interest("g", "/a", interval_ms=2000)
+    shard.interest("h", "/a", interval_ms=500)
+    shard.interest("h", "/b", "/c")
+    shard.interest("g", "/c", interval_ms=700)
+    lines = shard.check("poller", "p", "/a", "/b", "/c", "/nobody")
+    assert [line[4] for line in lines] == ["500 0", "0 1", "700 1", "-"]
 
 
 def test_check_changes_nothing(shard, heard):
@@ -938,7 +974,12 @@ class Fleet:
         args = []
         for address in self.some():
             held = self.random.choice([0, self.revisions.get(address, 0)])
-            args += [address, self.random.randint(1, 3), self.random.choice([0, 500]), held]
+            args += [
+                address,
+                self.random.randint(1, 3),
+                self.random.choice([0, 500]),
+                held,
+            ]
         return self.shard.run("interest", self.session("gateway"), *args)
 
     def do_uninterest(self):
@@ -951,7 +992,9 @@ class Fleet:
     def do_commit(self):
         address = self.random.choice(self.ADDRESSES)
         owner = self.shard.lock(address)
-        session = owner if owner and self.random.random() < 0.8 else self.session("poller")
+        session = (
+            owner if owner and self.random.random() < 0.8 else self.session("poller")
+        )
         stored = self.shard.resource(address)
         base = int(stored.get("revision", 0)) + self.random.choice([0, 0, 0, 0, -1, 1])
         known = self.random.choice([0, 0, base + self.random.randint(0, HOUR_US)])
@@ -975,7 +1018,9 @@ class Fleet:
         self.revisions[address] = revision
 
     def do_release(self):
-        args = [word for address in self.some() for word in (address, self.shard.now_ms())]
+        args = [
+            word for address in self.some() for word in (address, self.shard.now_ms())
+        ]
         return self.shard.run("release", self.session("poller"), *args)
 
     def do_renew(self):
@@ -989,7 +1034,9 @@ class Fleet:
     def do_reap(self):
         kind = self.random.choice(["poller", "gateway"])
         may_bury = self.random.choice([0, 1])
-        self.shard.run("reap", kind, self.session(kind), may_bury, self.random.randint(1, 4))
+        self.shard.run(
+            "reap", kind, self.session(kind), may_bury, self.random.randint(1, 4)
+        )
 
     def do_leave(self):
         kind = self.random.choice(["poller", "gateway"])
@@ -1089,6 +1136,7 @@ def test_out_of_memory_only_new_contents_have_to_wait(shard, heard):
     shard.own("p", "/a", "/b")
     shard.own("dead", "/c", gateway="g")
     revision, _ = shard.committed("p", "/a", content="1")
+    shard.lapse("gateway", "g")
     heard()
     shard.redis.config_set("maxmemory", 1)
     try:
@@ -1107,8 +1155,7 @@ def test_out_of_memory_only_new_contents_have_to_wait(shard, heard):
         assert shard.claim("p", "/c")[1][0] == "claimed"
         assert shard.run("release", "p", "/b", 5) == ["released"]
         assert shard.run("uninterest", "h", "/a") == "ok"
-        shard.bury("gateway", "g")
-        assert shard.run("reap", "gateway", "g", 0, 10) == 0
+        assert shard.run("reap", "gateway", "g", 1, 10) == 0
     finally:
         shard.redis.config_set("maxmemory", 0)
     assert shard.committed("p", "/a", revision, "2")
@@ -1139,7 +1186,9 @@ def test_a_redis_that_cannot_save_refuses_all_that_writes_and_still_reads(tmp_pa
         shard.redis.config_set("save", "")
 
 
-def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_else(server):
+def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_else(
+    server,
+):
     admin = server.client()
     admin.flushall()
     rule = re.search(r"ACL SETUSER (uricast [^\n]*)", (TOP / "docs/redis.md").read_text())
@@ -1147,6 +1196,9 @@ def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_
     admin.execute_command("ACL", "SETUSER", *words)
     client = server.client(username="uricast", password="secret")
     shard = Shard(client)
+    # The programs send a script with EVAL, this client library with SCRIPT LOAD.
+    for text in script_texts().values():
+        admin.script_load(text)
     fleet = Fleet(shard, 17)
     fleet.do_forget = lambda: None
     # Looking is ours, acting is the user's.
@@ -1157,11 +1209,15 @@ def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_
     for _ in range(300):
         fleet.step()
     for command in (
-        ["PING"], ["INFO", "server"], ["CLIENT", "ID"], ["CLIENT", "SETNAME", "n"],
-        ["CLIENT", "KILL", "ID", "123456"], ["SELECT", "0"],
+        ["PING"], ["INFO", "server"], ["SELECT", "0"], ["CLIENT", "ID"],
+        ["CLIENT", "SETNAME", "n"], ["CLIENT", "KILL", "ID", "123456"],
+        ["EVAL", "return KEYS[1]", "1", PREFIX],
         ["CONFIG", "GET", "maxmemory-policy"], ["PUBLISH", PREFIX + "wake", "poll /a"],
         ["SSCAN", PREFIX + "unclaimed", "0", "COUNT", "9"],
         ["HSCAN", PREFIX + "owned:p", "0", "COUNT", "9"],
+        ["HMGET", PREFIX + "resource:/a", "revision", "content"],
+        ["HSET", PREFIX + "provider:default", "interval_ms", "2000"],
+        ["EXPIRE", PREFIX + "provider:default", "900"],
     ):  # fmt: skip
         client.execute_command(*command)
     pubsub = client.pubsub()

@@ -45,7 +45,7 @@ static char *commit_on_any_base(enum redis_script script, const char *text)
 {
 	if (script != REDIS_SCRIPT_COMMIT)
 		return NULL;
-	return replace(text, "if revision ~= base then", "if false then");
+	return replace(text, "revision ~= base", "false");
 }
 
 static char *claim_what_is_held(enum redis_script script, const char *text)
@@ -80,8 +80,8 @@ static char *keep_for_ever(enum redis_script script, const char *text)
 {
 	if (script != REDIS_SCRIPT_COMMIT)
 		return NULL;
-	return replace(text, "redis.call('EXPIRE', name, TTL)",
-		"redis.call('PERSIST', name)");
+	return replace(
+		text, "redis.call('EXPIRE', name, TTL)", "redis.call('PERSIST', name)");
 }
 
 static char *version_by_count(enum redis_script script, const char *text)

@@ -27,7 +27,7 @@ struct known_version {
 
 /** How often the upstream may be asked for one address. */
 struct poll_budget {
-	double turns;	       /* one each interval, few are kept */
+	double turns;          /* one each interval, few are kept */
 	unsigned out_of_turn;  /* takeovers, refreshes and the like not yet used */
 	int64_t counted_at_us; /* up to here in turns */
 	uint32_t interval_ms;  /* the fastest that was ever asked for */
@@ -67,7 +67,10 @@ void checks_after_script(enum redis_script script, const struct redis_args *args
 /** Nothing went wrong for a while: everybody who wants something has what is newest. */
 void checks_settled(struct simulation *simulation);
 
-/** Runs on for some intervals and counts polls: one each where there is interest. */
+/**
+ * Lets every content change and some intervals pass, and counts polls: one each interval
+ * where there is interest.
+ */
 void checks_pace(struct simulation *simulation);
 
 /** Nobody has wanted anything for a while: nothing is polled, locked or registered. */

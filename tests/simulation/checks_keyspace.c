@@ -19,8 +19,8 @@ static struct keyspace_entry *find(
 	return keyspace_find(keyspace, name, (size_t)length);
 }
 
-static const struct keyspace_field *find_field(
-	struct keyspace *keyspace, const char *kind, const char *suffix, const char *field)
+static const struct keyspace_field *find_field(struct keyspace *keyspace,
+	const char *kind, const char *suffix, const char *field)
 {
 	struct keyspace_entry *entry = find(keyspace, kind, suffix);
 
@@ -70,7 +70,8 @@ static bool is_lock_of(
 	return holder && strcmp(holder, session) == 0;
 }
 
-/* Somebody will find it: it is offered, or its holder is known and alive, or to be reaped.
+/* Somebody will find it: it is offered, or its holder is known and alive, or to be
+ * reaped.
  */
 static bool is_findable(struct keyspace *keyspace, const char *address)
 {
@@ -88,11 +89,12 @@ static void check_lock(struct simulation *simulation, const char *address,
 	const char *session = entry->value.bytes;
 
 	if (!find_field(keyspace, "owned:", session, address))
-		world_fail(&simulation->world, "lock:%s names %s, owned:%s does not name it",
-			address, session, session);
+		world_fail(&simulation->world,
+			"lock:%s names %s, owned:%s does not name it", address, session,
+			session);
 	else if (keyspace_lease_end_ms(keyspace, "pollers", session) < 0)
-		world_fail(&simulation->world, "lock:%s names %s, which is not in pollers",
-			address, session);
+		world_fail(&simulation->world,
+			"lock:%s names %s, which is not in pollers", address, session);
 }
 
 static void check_owned(struct simulation *simulation, const char *session,
@@ -118,8 +120,8 @@ static void check_interest(struct simulation *simulation, const char *address,
 
 		if (!find_field(keyspace, "interests:", gateway, address))
 			world_fail(&simulation->world,
-				"interest:%s has %s, interests:%s does not have it", address,
-				gateway, gateway);
+				"interest:%s has %s, interests:%s does not have it",
+				address, gateway, gateway);
 	}
 	if (!is_findable(keyspace, address))
 		world_fail(&simulation->world,
@@ -136,8 +138,8 @@ static void check_interests(struct simulation *simulation, const char *gateway,
 
 		if (!find_field(keyspace, "interest:", address, gateway))
 			world_fail(&simulation->world,
-				"interests:%s has %s, interest:%s does not have it", gateway,
-				address, address);
+				"interests:%s has %s, interest:%s does not have it",
+				gateway, address, address);
 	}
 	if (keyspace_lease_end_ms(keyspace, "gateways", gateway) < 0)
 		world_fail(&simulation->world,
@@ -168,8 +170,8 @@ static void check_unclaimed(struct simulation *simulation, const char *nothing,
 		const char *holder = keyspace_lock(keyspace, address);
 
 		if (holder && keyspace_lease_end_ms(keyspace, "pollers", holder) > 0)
-			world_fail(&simulation->world,
-				"unclaimed has %s, which %s holds", address, holder);
+			world_fail(&simulation->world, "unclaimed has %s, which %s holds",
+				address, holder);
 	}
 }
 
@@ -217,7 +219,8 @@ static void check_entry(struct simulation *simulation, const struct keyspace_ent
 		return;
 	}
 	if (entry->expires_at_ms == KEYSPACE_FOREVER && !kinds[kind].stays)
-		world_fail(&simulation->world, "%s would stay for ever", entry->name.bytes);
+		world_fail(
+			&simulation->world, "%s would stay for ever", entry->name.bytes);
 	suffix = entry->name.bytes + strlen(SERVER_PREFIX) + 1 + strlen(kinds[kind].kind);
 	if (kinds[kind].check)
 		kinds[kind].check(simulation, suffix, entry);
@@ -241,13 +244,15 @@ static bool is_session_of_poller(const struct simulation *simulation, const char
 	for (size_t i = 0; i < SIMULATION_POLLERS_MAX; i++) {
 		const struct poller_program *poller = simulation->pollers[i];
 
-		if (poller && strcmp(membership_session(poller->membership), session) == 0)
+		if (poller &&
+			strcmp(membership_session(poller->membership), session) == 0)
 			return true;
 	}
 	return false;
 }
 
-static bool is_session_of_gateway(const struct simulation *simulation, const char *session)
+static bool is_session_of_gateway(
+	const struct simulation *simulation, const char *session)
 {
 	for (size_t i = 0; i < SIMULATION_GATEWAYS_MAX; i++) {
 		const struct gateway_program *gateway = simulation->gateways[i];

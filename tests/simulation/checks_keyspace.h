@@ -33,6 +33,7 @@ const char *keyspace_stored(
 const char *keyspace_share(
 	struct keyspace *keyspace, const char *address, const char *gateway);
 
-/** The end of the lease of @session in the set "pollers" or "gateways"; -1 without one. */
+/** The end of the lease of @session in the set "pollers" or "gateways"; -1 without one.
+ */
 int64_t keyspace_lease_end_ms(
 	struct keyspace *keyspace, const char *set, const char *session);

@@ -11,8 +11,6 @@
 #include "tests/simulation/upstream.h"
 #include "tests/simulation/world.h"
 
-#define WAIT_MOST_US 300000 /* behind other transfers of the provider */
-
 struct fetcher {
 	struct clock *clock;
 	struct actor *actor;
@@ -43,7 +41,7 @@ struct fetch {
 	struct digest digest;
 	char *etag;
 	int64_t started_at_ms;
-	char body[UPSTREAM_BODY_MAX];
+	char *body; /* as the upstream has read it; NULL until then */
 	size_t length;
 	long status;
 };
@@ -58,7 +56,8 @@ static struct digest digest_of(const char *body, size_t length)
 
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ (unsigned char)body[i]) * 1099511628211u;
-	snprintf(digest.text, sizeof(digest.text), "%016" PRIx64 "%016" PRIx64, hash, ~hash);
+	snprintf(digest.text, sizeof(digest.text), "%016" PRIx64 "%016" PRIx64, hash,
+		~hash);
 	return digest;
 }
 
@@ -67,7 +66,8 @@ static void look(struct fetch *fetch)
 {
 	const struct upstream_resource *resource = fetch->resource;
 
-	fetch->length = upstream_body(resource, fetch->body);
+	fetch->body = upstream_body(resource);
+	fetch->length = strlen(fetch->body);
 	fetch->status = resource->fails ? 503 : resource->gone ? 404 : 200;
 }
 
@@ -106,6 +106,7 @@ static void fetch_free(struct fetch *fetch)
 {
 	list_remove(&fetch->link);
 	free(fetch->etag);
+	free(fetch->body);
 	free(fetch);
 }
 
@@ -132,7 +133,7 @@ static void finish(struct fetch *fetch, struct fetch_result *result)
 
 static void answer(struct fetch *fetch)
 {
-	char etag[UPSTREAM_BODY_MAX + 2], url[64];
+	char etag[16], url[64];
 	struct fetch_result result = {
 		.status = fetch->status,
 		.url = url,
@@ -157,13 +158,13 @@ static void go_on(struct fetch *fetch, enum fetch_stage stage, int64_t most_us)
 
 	fetch->stage = stage;
 	fetch->under_way = true;
-	world_schedule(world, &fetch->event,
-		random_stream_between(&world->random, 0, most_us));
+	world_schedule(
+		world, &fetch->event, random_stream_between(&world->random, 0, most_us));
 }
 
 static bool is_polled_already(const struct fetch *fetch)
 {
-	list_each(link, &fetch->fetcher->fetches) {
+	list_each (link, &fetch->fetcher->fetches) {
 		const struct fetch *other = container_of(link, struct fetch, link);
 
 		if (other != fetch && other->resource == fetch->resource &&
@@ -184,7 +185,8 @@ static void begin(struct fetch *fetch)
 		.started_at_ms = clock_now_ms(fetcher->clock),
 	};
 
-	if (!fetcher->events.may_start(fetcher->user) && !fetcher->upstream->ignores_fence) {
+	if (!fetcher->events.may_start(fetcher->user) &&
+		!fetcher->upstream->ignores_fence) {
 		finish(fetch, &result);
 		return;
 	}
@@ -260,7 +262,9 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *r
 	fetch->event.drop = drop_fetch;
 	list_append(&fetcher->fetches, &fetch->link);
 	go_on(fetch, FETCH_WAITS,
-		random_stream_chance(&world->random, 90) ? 0 : WAIT_MOST_US);
+		random_stream_chance(&world->random, 90)
+			? 0
+			: fetcher->upstream->longest_wait_us);
 	return fetch;
 }
 
@@ -275,6 +279,6 @@ void fetch_cancel(struct fetch *fetch)
 void fetcher_counters(const struct fetcher *fetcher, struct fetcher_counters *counters)
 {
 	*counters = (struct fetcher_counters){0};
-	list_each(link, &fetcher->fetches)
+	list_each (link, &fetcher->fetches)
 		counters->under_way++;
 }

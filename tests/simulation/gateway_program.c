@@ -66,6 +66,13 @@ static void on_renewing(void *user)
 	(void)user;
 }
 
+static void on_renewed(size_t held, void *user)
+{
+	struct gateway_program *gateway = user;
+
+	relay_on_renewed(gateway->relay, held);
+}
+
 /* ---- leaving ---- */
 
 static void on_left(void *user)
@@ -108,14 +115,14 @@ static void begin(void *user)
 	const struct membership_settings member = {
 		MEMBERSHIP_GATEWAY, lease_ms, "simulated", "0"};
 	const struct membership_events member_events = {
-		on_entered, on_lost, on_peers, on_renewing};
+		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 
 	clock_timer_init(&gateway->leave, clock, on_leave_deadline);
 	gateway->redis = redis_new(NULL, clock, &redis, &redis_events, gateway);
 	gateway->membership =
 		membership_new(clock, gateway->redis, &member, &member_events, gateway);
-	gateway->relay = relay_new(clock, gateway->redis, gateway->membership,
-		&gateway->metrics, lease_ms);
+	gateway->relay = relay_new(
+		clock, gateway->redis, gateway->membership, &gateway->metrics, lease_ms);
 	redis_start(gateway->redis);
 }
 

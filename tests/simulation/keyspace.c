@@ -82,7 +82,8 @@ void keyspace_copy(struct keyspace *copy, const struct keyspace *keyspace)
 		copy_entry(&copy->entries[i], &keyspace->entries[i]);
 }
 
-static bool is_expired(const struct keyspace *keyspace, const struct keyspace_entry *entry)
+static bool is_expired(
+	const struct keyspace *keyspace, const struct keyspace_entry *entry)
 {
 	return entry->expires_at_ms <= keyspace->now_us / 1000;
 }

@@ -29,7 +29,7 @@ struct keyspace_field {
 	uint32_t hash; /* of the name */
 	struct keyspace_text name;
 	struct keyspace_text value; /* of hashes; bytes NULL elsewhere */
-	double score;		    /* of sorted sets */
+	double score;               /* of sorted sets */
 };
 
 #define KEYSPACE_FOREVER INT64_MAX
@@ -49,9 +49,9 @@ struct keyspace {
 	struct keyspace_entry *entries;
 	size_t entry_count;
 	size_t entry_capacity;
-	int64_t now_us;	      /* the server's wall clock, set by its owner */
+	int64_t now_us;        /* the server's wall clock, set by its owner */
 	uint64_t random_state; /* for commands that choose */
-	bool refuses_writes;  /* answers OOM to what would need memory */
+	bool refuses_writes;   /* answers OOM to what would need memory */
 	/* A PUBLISH: returns how many got it. */
 	int64_t (*on_publish)(const struct keyspace_text *channel,
 		const struct keyspace_text *payload, void *user);

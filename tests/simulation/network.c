@@ -266,7 +266,7 @@ static struct connection *connection_of(struct list *link)
 /* Held packets keep their connection, and may be the last to do so. */
 void network_fini(struct network *network)
 {
-	list_each(link, &network->connections) {
+	list_each (link, &network->connections) {
 		struct connection *connection = connection_of(link);
 
 		connection->references++;
@@ -322,11 +322,12 @@ void connection_close(struct connection *connection)
 /* The first packet that waits in the inbox of a process which has just gone on. */
 static struct event *waiting_for(const struct connection *connection)
 {
-	list_each(link, &connection->actor->inbox) {
+	list_each (link, &connection->actor->inbox) {
 		struct event *event = container_of(link, struct event, waiting);
 		struct packet *packet = container_of(event, struct packet, event);
 
-		if (event->run == on_arrival_at_client && packet->connection == connection)
+		if (event->run == on_arrival_at_client &&
+			packet->connection == connection)
 			return event;
 	}
 	return NULL;
@@ -382,7 +383,7 @@ void connection_cut(struct connection *connection, enum cut cut)
 
 void network_on_death(struct network *network, struct actor *actor, bool silently)
 {
-	list_each(link, &network->connections) {
+	list_each (link, &network->connections) {
 		struct connection *connection = connection_of(link);
 
 		if (connection->actor != actor)
@@ -399,7 +400,7 @@ void network_on_death(struct network *network, struct actor *actor, bool silentl
 
 void network_on_healed(struct network *network, struct actor *actor)
 {
-	list_each(link, &network->connections) {
+	list_each (link, &network->connections) {
 		struct connection *connection = connection_of(link);
 
 		if (connection->actor != actor)

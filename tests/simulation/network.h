@@ -4,9 +4,9 @@
  * Network: connections of processes to the simulated Redis.
  *
  * What is sent arrives after a random time, in order, one connection's independent of the
- * other's. A connection may break at either end, at different times; what is on its way to
- * Redis then may still arrive and run. While a process is cut off its packets are held, as
- * TCP does, and come through some time after it is not cut off any more.
+ * other's. A connection may break at either end, at different times; what is on its way
+ * to Redis then may still arrive and run. While a process is cut off its packets are
+ * held, as TCP does, and come through some time after it is not cut off any more.
  */
 
 #include "common/redis.h"
@@ -35,18 +35,18 @@ struct wire {
 };
 
 struct connection {
-	struct list link;    /* of the server's open ones, oldest first */
-	struct list in_all;  /* of the network's */
+	struct list link;   /* of the server's open ones, oldest first */
+	struct list in_all; /* of the network's */
 	int references;
 	struct world *world;
 	struct server *server;
-	struct actor *actor; /* NULL once it has died */
+	struct actor *actor;                    /* NULL once it has died */
 	const struct connection_events *events; /* NULL once the client has closed */
 	void *user;
 	struct wire up;   /* to the server */
 	struct wire down; /* to the client */
-	bool reset; /* what is on its way to the client is lost */
-	bool deaf;  /* messages of channels do not get through */
+	bool reset;       /* what is on its way to the client is lost */
+	bool deaf;        /* messages of channels do not get through */
 
 	/* The server's. */
 	bool open_at_server;

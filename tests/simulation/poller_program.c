@@ -70,6 +70,13 @@ static void on_renewing(void *user)
 	claim_on_renewing(poller->claim);
 }
 
+static void on_renewed(size_t held, void *user)
+{
+	struct poller_program *poller = user;
+
+	claim_on_renewed(poller->claim, held);
+}
+
 static void on_claimed(struct resource *resource, int64_t spread_ms, void *user)
 {
 	struct poller_program *poller = user;
@@ -173,7 +180,7 @@ static void make_parts(
 	const struct membership_settings member = {
 		MEMBERSHIP_POLLER, settings->lease_ms, "simulated", "0"};
 	const struct membership_events member_events = {
-		on_entered, on_lost, on_peers, on_renewing};
+		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 	const struct fetcher_events fetcher_events = {may_start};
 	const struct commits_events commits_events = {on_poll_done, on_not_ours, on_find};
 	const struct claim_events claim_events = {
@@ -184,7 +191,7 @@ static void make_parts(
 	poller->membership =
 		membership_new(clock, poller->redis, &member, &member_events, poller);
 	poller->fetcher = fetcher_new(NULL, clock, &fetcher_events, poller);
-	poller->commits = commits_new(clock, poller->redis, poller->membership,
+	poller->commits = commits_new(NULL, clock, poller->redis, poller->membership,
 		&poller->metrics, &commits_events, poller);
 	poller->schedule = schedule_new(clock, poller->membership, settings->catalog,
 		poller->fetcher, poller->commits, &poller->metrics);

@@ -36,8 +36,8 @@ struct poller_program {
 	struct claim *claim;
 	struct clock_timer leave;
 	bool leaving;
-	bool left; /* to be killed: it would have ended by itself */
-	uint64_t connected; /* how often it came up */
+	bool left;                 /* to be killed: it would have ended by itself */
+	uint64_t connected;        /* how often it came up */
 	uint64_t troubles_counted; /* by the checks */
 };
 

@@ -13,7 +13,7 @@
 #define GRACE_US 2000000      /* beyond a lease, as the design promises */
 #define SILENCE_US 8000000    /* beyond that, while anything may be broken */
 #define CONFIRMED_US 22000000 /* a note to Redis every 10 s, a renewal, and a sweep */
-#define INTERVALS 3	      /* that may pass without a confirmation */
+#define INTERVALS 3           /* that may pass without a confirmation */
 
 /* ---- looking ---- */
 
@@ -30,7 +30,7 @@ static int64_t interval_us(const struct simulation *simulation)
 
 static bool is_wanted(const struct simulation *simulation, size_t address)
 {
-	list_each(link, &simulation->subscribers) {
+	list_each (link, &simulation->subscribers) {
 		const struct subscriber *subscriber =
 			container_of(link, struct subscriber, link);
 
@@ -40,33 +40,19 @@ static bool is_wanted(const struct simulation *simulation, size_t address)
 	return false;
 }
 
-static void note_interest(struct simulation *simulation, size_t address)
-{
-	struct promise_address *noted = &simulation->promises.addresses[address];
-	bool wanted = is_wanted(simulation, address);
-
-	if (wanted && noted->wanted_us == INT64_MAX)
-		noted->wanted_us = simulation->world.now_us;
-	if (!wanted && noted->unwanted_us == INT64_MAX)
-		noted->unwanted_us = simulation->world.now_us;
-	if (wanted)
-		noted->unwanted_us = INT64_MAX;
-	else
-		noted->wanted_us = INT64_MAX;
-}
-
 /* ---- what holds whatever happens ---- */
 
 static bool is_awake(const struct simulation *simulation, const struct actor *actor)
 {
 	return !actor->paused &&
-	       simulation->world.now_us - actor->resumed_us > GRACE_US + SLACK_US;
+		simulation->world.now_us - actor->resumed_us > GRACE_US + SLACK_US;
 }
 
 static void check_fresh(struct simulation *simulation,
 	const struct gateway_program *gateway, size_t address, struct topic *topic)
 {
-	const struct upstream_resource *resource = &simulation->upstream.resources[address];
+	const struct upstream_resource *resource =
+		&simulation->upstream.resources[address];
 	struct bytes content = topic_content(topic);
 	uint64_t value;
 	int64_t age_us;
@@ -99,8 +85,8 @@ static void check_gateway(
 static void check_silence(struct simulation *simulation, struct subscriber *subscriber)
 {
 	int64_t waited_us = simulation->world.now_us - subscriber->waits_since_us;
-	int64_t most_us = lease_us(simulation) + GRACE_US + SLACK_US +
-			  (simulation->scenario.gentle ? 0 : SILENCE_US);
+	int64_t most_us = 2 * lease_us(simulation) + GRACE_US + SLACK_US +
+		(simulation->scenario.gentle ? 0 : SILENCE_US);
 
 	if (subscriber->subscription.paused || subscriber->slow ||
 		subscriber->state != RESOURCE_UNKNOWN ||
@@ -108,7 +94,8 @@ static void check_silence(struct simulation *simulation, struct subscriber *subs
 		return;
 	if (waited_us > most_us)
 		world_fail(&simulation->world,
-			"a subscriber of %s waits for %s since %" PRId64 " ms without a word",
+			"a subscriber of %s waits for %s since %" PRId64
+			" ms without a word",
 			subscriber->gateway->actor.name,
 			simulation->upstream.resources[subscriber->address].uri,
 			waited_us / 1000);
@@ -130,21 +117,23 @@ static void check_polled(struct simulation *simulation, size_t address)
 	if (noted->wanted_us == INT64_MAX || promises->poller_lives_us == INT64_MAX)
 		return;
 	since_us = latest(since_us, latest(noted->wanted_us, promises->poller_lives_us));
-	if (simulation->world.now_us - since_us <= interval_us(simulation) +
-							lease_us(simulation) + GRACE_US +
-							SLACK_US)
+	if (simulation->world.now_us - since_us <=
+		interval_us(simulation) + lease_us(simulation) + GRACE_US + SLACK_US)
 		return;
-	world_fail(&simulation->world, "%s is wanted and was not polled for %" PRId64 " ms",
+	world_fail(&simulation->world,
+		"%s is wanted and was not polled for %" PRId64 " ms",
 		simulation->upstream.resources[address].uri,
 		(simulation->world.now_us - since_us) / 1000);
 }
 
 static void check_unwanted(struct simulation *simulation, size_t address)
 {
-	const struct promise_address *noted =
-		&simulation->promises.addresses[address];
-	int64_t passed_us = simulation->world.now_us - noted->unwanted_us;
+	const struct promise_address *noted = &simulation->promises.addresses[address];
+	int64_t since_us =
+		latest(noted->unwanted_us, simulation->promises.poller_lives_us);
+	int64_t passed_us = simulation->world.now_us - since_us;
 
+	/* Only pollers clean up after gateways. */
 	if (noted->unwanted_us != INT64_MAX &&
 		passed_us > lease_us(simulation) + GRACE_US + SLACK_US)
 		world_fail(&simulation->world,
@@ -157,7 +146,6 @@ static void check_unwanted(struct simulation *simulation, size_t address)
 static void look(struct simulation *simulation)
 {
 	for (size_t i = 0; i < simulation->upstream.resource_count; i++) {
-		note_interest(simulation, i);
 		if (simulation->scenario.gentle)
 			check_polled(simulation, i);
 	}
@@ -167,7 +155,7 @@ static void look(struct simulation *simulation)
 		if (gateway && is_awake(simulation, &gateway->actor))
 			check_gateway(simulation, gateway);
 	}
-	list_each(link, &simulation->subscribers)
+	list_each (link, &simulation->subscribers)
 		check_silence(simulation, container_of(link, struct subscriber, link));
 }
 
@@ -214,10 +202,24 @@ void promises_on_poll(struct simulation *simulation, size_t address)
 {
 	struct promise_address *noted = &simulation->promises.addresses[address];
 
-	note_interest(simulation, address);
 	noted->polled_us = simulation->world.now_us;
 	if (simulation->scenario.gentle)
 		check_unwanted(simulation, address);
+}
+
+void promises_on_interest(struct simulation *simulation, size_t address)
+{
+	struct promise_address *noted = &simulation->promises.addresses[address];
+	bool wanted = is_wanted(simulation, address);
+
+	if (wanted && noted->wanted_us == INT64_MAX)
+		noted->wanted_us = simulation->world.now_us;
+	if (!wanted && noted->unwanted_us == INT64_MAX)
+		noted->unwanted_us = simulation->world.now_us;
+	if (wanted)
+		noted->unwanted_us = INT64_MAX;
+	else
+		noted->wanted_us = INT64_MAX;
 }
 
 void promises_on_pollers(struct simulation *simulation, bool fewer)

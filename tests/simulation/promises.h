@@ -25,7 +25,8 @@ struct promise_address {
 struct promises {
 	struct promise_address addresses[UPSTREAM_RESOURCES_MAX];
 	int64_t poller_died_us;  /* last, or left */
-	int64_t poller_lives_us; /* since when there always was one; INT64_MAX: there is none */
+	int64_t poller_lives_us; /* since when there always was one; INT64_MAX: there is
+				    none */
 };
 
 void promises_init(struct simulation *simulation);
@@ -36,6 +37,9 @@ void promises_begin(struct simulation *simulation);
 /* ---- what is noted as it happens ---- */
 
 void promises_on_poll(struct simulation *simulation, size_t address);
+
+/** A subscriber to @address has come, gone, paused or gone on. */
+void promises_on_interest(struct simulation *simulation, size_t address);
 
 /** A poller has started, died or been told to leave. */
 void promises_on_pollers(struct simulation *simulation, bool fewer);

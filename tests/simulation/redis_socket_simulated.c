@@ -61,11 +61,6 @@ size_t redis_socket_send(
 	return bytes;
 }
 
-void redis_socket_drain(struct redis_socket *socket)
-{
-	connection_drain(socket->connection);
-}
-
 void redis_socket_close(struct redis_socket *socket)
 {
 	if (!socket)

@@ -8,11 +8,19 @@
 
 #define SUBSCRIBERS_MAX 40
 #define BACKOFF_MOST_MS 18000 /* 15 s and a fifth: see schedule_backoff_ms() */
-#define SWEEPS_MS 25000	      /* two sweeps, one of each side, and what they lead to */
+#define SWEEPS_MS 25000       /* two sweeps, one of each side, and what they lead to */
 
 static int64_t between(struct simulation *simulation, int64_t least, int64_t most)
 {
 	return random_stream_between(&simulation->world.random, least, most);
+}
+
+/* How long a fault lasts: mostly up to @most_ms, now and then much longer. */
+static int64_t a_while(struct simulation *simulation, int64_t most_ms)
+{
+	int64_t factor = random_stream_chance(&simulation->world.random, 5) ? 8 : 1;
+
+	return between(simulation, 10, factor * most_ms);
 }
 
 static bool chance(struct simulation *simulation, unsigned percent)
@@ -114,8 +122,9 @@ static void stop_poller(struct simulation *simulation)
 static void part_from(
 	struct simulation *simulation, const struct gateway_program *gateway)
 {
-	list_each(link, &simulation->subscribers) {
-		struct subscriber *subscriber = container_of(link, struct subscriber, link);
+	list_each (link, &simulation->subscribers) {
+		struct subscriber *subscriber =
+			container_of(link, struct subscriber, link);
 
 		if (subscriber->gateway == gateway)
 			subscriber_leave(subscriber);
@@ -171,9 +180,7 @@ static void pause_actor(struct simulation *simulation)
 		return;
 	world_note(&simulation->world, "%s stands still", actor->name);
 	actor_pause(actor);
-	later(simulation,
-		chance(simulation, 50) ? between(simulation, 10, 3500)
-				       : between(simulation, 10, 10000),
+	later(simulation, a_while(simulation, chance(simulation, 50) ? 3500 : 10000),
 		resume_all, 0);
 }
 
@@ -203,7 +210,7 @@ static void cut_off(struct simulation *simulation)
 		return;
 	world_note(&simulation->world, "%s is cut off the network", actor->name);
 	actor->cut_off = true;
-	later(simulation, between(simulation, 10, 8000), heal_all, 0);
+	later(simulation, a_while(simulation, 8000), heal_all, 0);
 }
 
 static void cut_connection(struct simulation *simulation)
@@ -257,7 +264,7 @@ static void pause_redis(struct simulation *simulation)
 {
 	world_note(&simulation->world, "Redis stands still");
 	server_pause(&simulation->server);
-	later(simulation, between(simulation, 10, 6000), resume_redis, 0);
+	later(simulation, a_while(simulation, 6000), resume_redis, 0);
 }
 
 static void stop_loading(struct simulation *simulation, size_t which)
@@ -270,7 +277,7 @@ static void load(struct simulation *simulation)
 {
 	world_note(&simulation->world, "Redis cannot serve");
 	simulation->server.loading = true;
-	later(simulation, between(simulation, 10, 5000), stop_loading, 0);
+	later(simulation, a_while(simulation, 5000), stop_loading, 0);
 }
 
 static void start_redis(struct simulation *simulation, size_t memory)
@@ -291,7 +298,7 @@ static void crash_redis(struct simulation *simulation, size_t memory)
 		return;
 	world_note(&simulation->world, "Redis crashes");
 	server_crash(&simulation->server, chance(simulation, 20));
-	later(simulation, chance(simulation, 50) ? 0 : between(simulation, 10, 6000),
+	later(simulation, chance(simulation, 50) ? 0 : a_while(simulation, 6000),
 		start_redis, memory);
 }
 
@@ -313,7 +320,7 @@ static void fill_redis(struct simulation *simulation)
 {
 	world_note(&simulation->world, "Redis has no room");
 	simulation->server.keyspace.refuses_writes = true;
-	later(simulation, between(simulation, 10, 6000), empty_redis, 0);
+	later(simulation, a_while(simulation, 6000), empty_redis, 0);
 }
 
 /* ---- the upstream ---- */
@@ -333,7 +340,7 @@ static void break_upstream(struct simulation *simulation)
 	resource->gone = !resource->fails;
 	world_note(&simulation->world, "%s %s", resource->uri,
 		resource->fails ? "fails" : "is gone");
-	later(simulation, between(simulation, 10, 15000), mend_upstream, which);
+	later(simulation, a_while(simulation, 10000), mend_upstream, which);
 }
 
 static void slow_down(struct simulation *simulation)
@@ -347,12 +354,12 @@ static struct subscriber *any_subscriber(struct simulation *simulation)
 {
 	size_t count = 0;
 
-	list_each(link, &simulation->subscribers)
+	list_each (link, &simulation->subscribers)
 		count++;
 	if (count == 0)
 		return NULL;
 	count = below(simulation, count);
-	list_each(link, &simulation->subscribers) {
+	list_each (link, &simulation->subscribers) {
 		if (count-- == 0)
 			return container_of(link, struct subscriber, link);
 	}
@@ -373,7 +380,7 @@ static void join(struct simulation *simulation)
 	struct gateway_program *gateway = simulation->gateways[slot];
 	size_t count = 0;
 
-	list_each(link, &simulation->subscribers)
+	list_each (link, &simulation->subscribers)
 		count++;
 	if (!gateway || gateway->leaving || gateway->actor.paused ||
 		count >= SUBSCRIBERS_MAX)
@@ -466,8 +473,8 @@ static void on_fault(struct simulation *simulation, size_t which)
 	while (!is_known(&simulation->scenario, kind))
 		kind = (kind + 1) % FAULT_COUNT;
 	faults[kind].strike(simulation);
-	later(simulation, around(simulation, simulation->scenario.fault_every_ms), on_fault,
-		0);
+	later(simulation, around(simulation, simulation->scenario.fault_every_ms),
+		on_fault, 0);
 }
 
 static void on_churn(struct simulation *simulation, size_t which)
@@ -476,8 +483,8 @@ static void on_churn(struct simulation *simulation, size_t which)
 	if (simulation->scenario.calm)
 		return;
 	churn_once(simulation);
-	later(simulation, around(simulation, simulation->scenario.churn_every_ms), on_churn,
-		0);
+	later(simulation, around(simulation, simulation->scenario.churn_every_ms),
+		on_churn, 0);
 }
 
 static void on_change(struct simulation *simulation, size_t which)
@@ -532,7 +539,8 @@ void scenario_begin(struct simulation *simulation)
 	for (size_t i = 0; i < simulation->scenario.gateways; i++)
 		later(simulation, between(simulation, 0, 2000), start_gateway, i);
 	for (size_t i = 0; i < simulation->scenario.addresses; i++)
-		later(simulation, around(simulation, simulation->scenario.change_every_ms),
+		later(simulation,
+			around(simulation, simulation->scenario.change_every_ms),
 			on_change, i);
 	later(simulation, between(simulation, 0, 2500), on_churn, 0);
 	later(simulation, between(simulation, 0, 5000), on_fault, 0);
@@ -561,22 +569,31 @@ void scenario_calm(struct simulation *simulation)
 	for (size_t i = 0; i < simulation->upstream.resource_count; i++)
 		mend_upstream(simulation, i);
 	simulation->upstream.slowest_us = 50000;
+	simulation->upstream.longest_wait_us = 0;
 	simulation_bury_left(simulation);
 	if (!any_poller(simulation))
-		later(simulation, 0, start_poller, below(simulation, simulation->scenario.pollers));
+		later(simulation, 0, start_poller,
+			below(simulation, simulation->scenario.pollers));
 	for (int i = 0; i < 5; i++)
 		join(simulation);
+}
+
+void scenario_change_all(struct simulation *simulation)
+{
+	for (size_t i = 0; i < simulation->upstream.resource_count; i++)
+		upstream_change(
+			&simulation->upstream, &simulation->upstream.resources[i], false);
 }
 
 int64_t scenario_settle_ms(const struct simulation *simulation)
 {
 	return simulation->settings.lease_ms + SWEEPS_MS + BACKOFF_MOST_MS +
-	       2 * (int64_t)simulation->scenario.interval_ms;
+		2 * (int64_t)simulation->scenario.interval_ms;
 }
 
 void scenario_part(struct simulation *simulation)
 {
-	list_each(link, &simulation->subscribers)
+	list_each (link, &simulation->subscribers)
 		subscriber_leave(container_of(link, struct subscriber, link));
 }
 

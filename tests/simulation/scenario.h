@@ -12,11 +12,15 @@ struct simulation;
 /** Chooses sizes, paces, and which kinds of faults this seed knows. */
 void scenario_choose(struct simulation *simulation);
 
-/** Starts the processes and the first subscribers, and everything that goes on by itself. */
+/** Starts the processes and the first subscribers, and everything that goes on by itself.
+ */
 void scenario_begin(struct simulation *simulation);
 
 /** Ends every fault, whatever its kind; nothing of its kind happens any more. */
 void scenario_calm(struct simulation *simulation);
+
+/** Every content of the upstream is a new one. */
+void scenario_change_all(struct simulation *simulation);
 
 /** How long everybody needs to find together after scenario_calm(). */
 int64_t scenario_settle_ms(const struct simulation *simulation);

@@ -117,7 +117,7 @@ static void push_score(lua_State *lua, double score)
 	if (isinf(score))
 		snprintf(text, sizeof(text), score > 0 ? "inf" : "-inf");
 	else if (score == floor(score) && fabs(score) < 1e17)
-		snprintf(text, sizeof(text), "%.0f", score);
+		snprintf(text, sizeof(text), "%lld", (long long)score);
 	else
 		snprintf(text, sizeof(text), "%.17g", score);
 	lua_pushstring(lua, text);
@@ -162,8 +162,9 @@ static struct keyspace_entry *find(struct call *call, int index, enum keyspace_t
 	struct keyspace_entry *entry = find_any(call, index);
 
 	if (entry && entry->type != type)
-		fail(call, "WRONGTYPE Operation against a key holding the wrong kind of "
-			   "value");
+		fail(call,
+			"WRONGTYPE Operation against a key holding the wrong kind of "
+			"value");
 	return entry;
 }
 
@@ -328,7 +329,8 @@ static struct set_options set_options(struct call *call)
 			options.expires_at_ms =
 				now_ms(call) + integer_argument(call, ++i) * 1000;
 		else if (argument_is(call, i, "PX") && i < call->count)
-			options.expires_at_ms = now_ms(call) + integer_argument(call, ++i);
+			options.expires_at_ms =
+				now_ms(call) + integer_argument(call, ++i);
 		else
 			unknown_option(call, i);
 	}
@@ -376,6 +378,22 @@ static int command_hmget(struct call *call)
 
 		if (field)
 			answer_text(call, &field->value);
+		else
+			answer_nil(call);
+		array_take(&array);
+	}
+	return 1;
+}
+
+static int command_mget(struct call *call)
+{
+	struct array array = array_begin(call);
+
+	for (int i = 2; i <= call->count; i++) {
+		struct keyspace_entry *entry = find(call, i, KEYSPACE_STRING);
+
+		if (entry)
+			answer_text(call, &entry->value);
 		else
 			answer_nil(call);
 		array_take(&array);
@@ -569,6 +587,18 @@ static int command_sismember(struct call *call)
 	return has_field(call, KEYSPACE_SET);
 }
 
+static int command_smismember(struct call *call)
+{
+	struct keyspace_entry *entry = find(call, 2, KEYSPACE_SET);
+	struct array array = array_begin(call);
+
+	for (int i = 3; i <= call->count; i++) {
+		answer_integer(call, field_at(call, entry, i) != NULL);
+		array_take(&array);
+	}
+	return 1;
+}
+
 static int command_scard(struct call *call)
 {
 	return count_fields(call, KEYSPACE_SET);
@@ -724,7 +754,8 @@ static int compare_members(const void *left, const void *right)
 	return strcmp(a->name.bytes, b->name.bytes);
 }
 
-/* Members by score, then name; the array belongs to Lua, so that errors do not leak it. */
+/* Members by score, then name; the array belongs to Lua, so that errors do not leak it.
+ */
 static const struct keyspace_field **sorted_members(
 	struct call *call, const struct keyspace_entry *entry)
 {
@@ -795,7 +826,7 @@ static struct bound bound_argument(struct call *call, int index)
 static bool within(double score, struct bound least, struct bound most)
 {
 	return (least.excluded ? score > least.score : score >= least.score) &&
-	       (most.excluded ? score < most.score : score <= most.score);
+		(most.excluded ? score < most.score : score <= most.score);
 }
 
 static int command_zrangebyscore(struct call *call)
@@ -880,12 +911,14 @@ static const struct command commands[] = {
 	{"HSCAN", command_hscan, 3, 0},
 	{"HSET", command_hset, 4, GROWS},
 	{"HVALS", command_hvals, 2, 0},
+	{"MGET", command_mget, 2, 0},
 	{"PERSIST", command_persist, 2, WRITES},
 	{"PEXPIRE", command_pexpire, 3, WRITES},
 	{"PUBLISH", command_publish, 3, 0},
 	{"SADD", command_sadd, 3, GROWS},
 	{"SCARD", command_scard, 2, 0},
 	{"SET", command_set, 3, GROWS},
+	{"SMISMEMBER", command_smismember, 3, 0},
 	{"SISMEMBER", command_sismember, 3, 0},
 	{"SMEMBERS", command_smembers, 2, 0},
 	{"SPOP", command_spop, 2, WRITES},
@@ -912,8 +945,9 @@ static void arguments_to_text(struct call *call)
 		if (lua_type(call->lua, i) == LUA_TSTRING)
 			continue;
 		if (lua_type(call->lua, i) != LUA_TNUMBER)
-			fail(call, "ERR Lua redis lib command arguments must be strings or "
-				   "integers");
+			fail(call,
+				"ERR Lua redis lib command arguments must be strings or "
+				"integers");
 		snprintf(text, sizeof(text), "%.17g", lua_tonumber(call->lua, i));
 		lua_pushstring(call->lua, text);
 		lua_replace(call->lua, i);
@@ -947,15 +981,17 @@ static int redis_call(lua_State *lua)
 	const struct command *command;
 
 	if (call.count == 0)
-		return fail(&call, "ERR Please specify at least one argument for this "
-				   "redis lib call");
+		return fail(&call,
+			"ERR Please specify at least one argument for this "
+			"redis lib call");
 	arguments_to_text(&call);
 	command = find_command(lua);
 	if (call.count < command->arguments_min)
 		return fail(&call, "ERR wrong number of arguments");
 	if ((command->flags & COMMAND_NEEDS_MEMORY) && call.keyspace->refuses_writes &&
 		!context->wrote)
-		return fail(&call, "OOM command not allowed when used memory > 'maxmemory'.");
+		return fail(
+			&call, "OOM command not allowed when used memory > 'maxmemory'.");
 	if (command->flags & COMMAND_WRITES)
 		context->wrote = true;
 	return command->run(&call);

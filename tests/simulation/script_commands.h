@@ -16,7 +16,8 @@
 /** What the running script works on. */
 struct script_context {
 	struct keyspace *keyspace;
-	bool wrote; /* from then on, or where allowed, memory is not refused, as in Redis */
+	bool wrote; /* from then on, or where allowed, memory is not refused, as in Redis
+		     */
 };
 
 /**

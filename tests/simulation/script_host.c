@@ -17,7 +17,7 @@ struct script_host {
 	lua_State *lua;
 	struct script_context context;
 	int scripts[REDIS_SCRIPT_COUNT]; /* references to compiled functions */
-	int command;			 /* likewise, of the one that runs a plain command */
+	int command; /* likewise, of the one that runs a plain command */
 };
 
 /* ---- setting up ---- */
@@ -30,7 +30,8 @@ static void on_instructions(lua_State *lua, lua_Debug *debug)
 
 static int refuse_global(lua_State *lua)
 {
-	return luaL_error(lua, "Script attempted to access nonexistent global variable '%s'",
+	return luaL_error(lua,
+		"Script attempted to access nonexistent global variable '%s'",
 		lua_tostring(lua, 2));
 }
 
@@ -57,7 +58,8 @@ static void protect_globals(lua_State *lua)
 
 static bool allows_oom(enum redis_script script)
 {
-	return strncmp(redis_script_texts[script].text, ALLOW_OOM, strlen(ALLOW_OOM)) == 0;
+	return strncmp(redis_script_texts[script].text, ALLOW_OOM, strlen(ALLOW_OOM)) ==
+		0;
 }
 
 static int compile(lua_State *lua, const char *name, const char *text)
@@ -259,13 +261,15 @@ static redisReply *run(struct script_host *host, struct keyspace *keyspace, int 
 	redisReply *reply;
 	int error;
 
-	host->context = (struct script_context){.keyspace = keyspace, .wrote = allowed_oom};
+	host->context =
+		(struct script_context){.keyspace = keyspace, .wrote = allowed_oom};
 	/* Setting it begins the count anew. */
 	lua_sethook(lua, on_instructions, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
 	set_arguments(lua, args);
 	lua_rawgeti(lua, LUA_REGISTRYINDEX, function);
 	error = lua_pcall(lua, 0, 1, 0);
-	reply = error ? error_reply(lua, lua_gettop(lua)) : reply_of(lua, lua_gettop(lua));
+	reply = error ? error_reply(lua, lua_gettop(lua))
+		      : reply_of(lua, lua_gettop(lua));
 	lua_settop(lua, 0);
 	return reply;
 }

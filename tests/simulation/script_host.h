@@ -16,8 +16,8 @@ struct script_host;
  * Compiles all scripts of common/redis_scripts.h; ends the program where one does not
  * compile.
  *
- * @edit  NULL, or returns the text to compile instead of a script's: a new string that the
- *        host frees, or NULL for the script as it is
+ * @edit  NULL, or returns the text to compile instead of a script's: a new string that
+ * the host frees, or NULL for the script as it is
  */
 struct script_host *script_host_new(
 	char *(*edit)(enum redis_script script, const char *text));

@@ -28,7 +28,8 @@ static struct word word_at(const struct redis_args *words, size_t index)
 
 static bool word_is(struct word word, const char *text)
 {
-	return word.length == strlen(text) && strncasecmp(word.bytes, text, word.length) == 0;
+	return word.length == strlen(text) &&
+		strncasecmp(word.bytes, text, word.length) == 0;
 }
 
 /* ---- replies ---- */
@@ -94,10 +95,15 @@ static void answer_error(struct connection *connection, const char *text)
 
 /* ---- channels ---- */
 
+static const char *name_of(const struct connection *connection)
+{
+	return connection->actor ? connection->actor->name : "the dead";
+}
+
 static struct channel *channel_find(
 	const struct connection *connection, const char *name, size_t length)
 {
-	list_each(link, &connection->channels) {
+	list_each (link, &connection->channels) {
 		struct channel *channel = container_of(link, struct channel, link);
 
 		if (channel->length == length && memcmp(channel->name, name, length) == 0)
@@ -106,31 +112,32 @@ static struct channel *channel_find(
 	return NULL;
 }
 
-static int64_t on_publish(const struct keyspace_text *name,
-	const struct keyspace_text *payload, void *user)
+static int64_t on_publish(
+	const struct keyspace_text *name, const struct keyspace_text *payload, void *user)
 {
 	struct server *server = user;
 	int64_t receivers = 0;
 
-	list_each(link, &server->connections) {
-		struct connection *connection = container_of(link, struct connection, link);
+	list_each (link, &server->connections) {
+		struct connection *connection =
+			container_of(link, struct connection, link);
 
 		if (!channel_find(connection, name->bytes, name->length))
 			continue;
 		receivers++;
-		if (connection->deaf || random_stream_below(&server->world->random, 1000) <
-						server->loss_permille) {
+		if (connection->deaf ||
+			random_stream_below(&server->world->random, 1000) <
+				server->loss_permille) {
 			server->messages_lost++;
 			world_note(server->world, "lost to %s: %s %.*s",
-				connection->actor ? connection->actor->name : "-",
-				name->bytes, (int)strcspn(payload->bytes, "\n"),
-				payload->bytes);
+				name_of(connection), name->bytes,
+				(int)strcspn(payload->bytes, "\n"), payload->bytes);
 			continue;
 		}
 		answer(connection,
 			reply_three(reply_text(REDIS_REPLY_STRING, "message"),
-				reply_bytes(REDIS_REPLY_STRING, name->bytes,
-					name->length),
+				reply_bytes(
+					REDIS_REPLY_STRING, name->bytes, name->length),
 				reply_bytes(REDIS_REPLY_STRING, payload->bytes,
 					payload->length)));
 	}
@@ -142,6 +149,8 @@ static int64_t on_publish(const struct keyspace_text *name,
 static void answer_channel(
 	struct connection *connection, const char *verb, const char *name, size_t length)
 {
+	world_note(connection->world, "redis: %s by %s: %.*s", verb, name_of(connection),
+		(int)length, name ? name : "");
 	answer(connection,
 		reply_three(reply_text(REDIS_REPLY_STRING, verb),
 			name ? reply_bytes(REDIS_REPLY_STRING, name, length)
@@ -237,7 +246,7 @@ static void note_script(struct server *server, const struct connection *connecti
 		next += args->lengths[i];
 	}
 	world_note(server->world, "redis: %s by %s:%s", script_host_name(script),
-		connection->actor ? connection->actor->name : "the dead", line);
+		name_of(connection), line);
 }
 
 static void run_script(struct server *server, struct connection *connection,
@@ -282,8 +291,9 @@ static void take_kill(
 	struct word id = word_at(words, 3);
 	long long client_id = strtoll(id.bytes, NULL, 10);
 
-	list_each(link, &server->connections) {
-		struct connection *connection = container_of(link, struct connection, link);
+	list_each (link, &server->connections) {
+		struct connection *connection =
+			container_of(link, struct connection, link);
 
 		if (connection->client_id != client_id || server->ignores_kill)
 			continue;
@@ -294,8 +304,8 @@ static void take_kill(
 	answer(killer, reply_integer(0));
 }
 
-static void take_client(
-	struct server *server, struct connection *connection, const struct redis_args *words)
+static void take_client(struct server *server, struct connection *connection,
+	const struct redis_args *words)
 {
 	struct word what = word_at(words, 1);
 
@@ -309,8 +319,8 @@ static void take_client(
 		world_fail(server->world, "unknown CLIENT command");
 }
 
-static void take_info(
-	struct server *server, struct connection *connection, const struct redis_args *words)
+static void take_info(struct server *server, struct connection *connection,
+	const struct redis_args *words)
 {
 	char text[128];
 
@@ -334,8 +344,8 @@ static void take_config(struct connection *connection)
 }
 
 /* What Redis answers whatever state it is in. Returns whether it was such a command. */
-static bool take_always(
-	struct server *server, struct connection *connection, const struct redis_args *words)
+static bool take_always(struct server *server, struct connection *connection,
+	const struct redis_args *words)
 {
 	struct word name = word_at(words, 0);
 
@@ -354,15 +364,16 @@ static bool take_always(
 	return true;
 }
 
-static void take(
-	struct server *server, struct connection *connection, const struct redis_args *words)
+static void take(struct server *server, struct connection *connection,
+	const struct redis_args *words)
 {
 	struct word name = word_at(words, 0);
 
 	if (take_always(server, connection, words))
 		return;
 	if (server->loading)
-		answer_error(connection, "LOADING Redis is loading the dataset in memory");
+		answer_error(
+			connection, "LOADING Redis is loading the dataset in memory");
 	else if (word_is(name, "EVALSHA"))
 		take_eval(server, connection, words, false);
 	else if (word_is(name, "EVAL"))
@@ -404,7 +415,8 @@ void server_crash(struct server *server, bool silently)
 	server->keyspace.refuses_writes = false;
 	memset(server->known_scripts, 0, sizeof(server->known_scripts));
 	while (!list_empty(&server->connections))
-		connection_end(container_of(server->connections.next, struct connection, link),
+		connection_end(
+			container_of(server->connections.next, struct connection, link),
 			!silently);
 }
 
@@ -435,8 +447,9 @@ void server_replicate(struct server *server)
 struct connection *server_connection_of(
 	struct server *server, const struct actor *actor, bool subscribed)
 {
-	list_each(link, &server->connections) {
-		struct connection *connection = container_of(link, struct connection, link);
+	list_each (link, &server->connections) {
+		struct connection *connection =
+			container_of(link, struct connection, link);
 
 		if (connection->actor == actor &&
 			(connection->channel_count > 0) == subscribed)

@@ -32,18 +32,18 @@ struct server {
 	struct keyspace keyspace;
 	struct keyspace replica; /* what a failover would bring back */
 	struct list connections; /* open ones, oldest first */
-	struct list inbox;	 /* what arrived while it stands still */
-	int64_t wall_ahead_us;	 /* its clock minus the true one */
+	struct list inbox;       /* what arrived while it stands still */
+	int64_t wall_ahead_us;   /* its clock minus the true one */
 	uint64_t run_id;
 	long long last_client_id;
 	bool known_scripts[REDIS_SCRIPT_COUNT]; /* the script cache */
 	bool up;
-	bool silent;  /* while down: the host is gone, nothing answers */
+	bool silent; /* while down: the host is gone, nothing answers */
 	bool paused;
-	bool loading; /* answers, but serves nothing */
+	bool loading;           /* answers, but serves nothing */
 	unsigned loss_permille; /* messages of channels that get lost, each on its own */
-	int64_t amnesia_at_us;	/* when it last forgot something; -1: never */
-	bool ignores_kill; /* --break: CLIENT KILL does nothing */
+	int64_t amnesia_at_us;  /* when it last forgot something; -1: never */
+	bool ignores_kill;      /* --break: CLIENT KILL does nothing */
 	struct server_events events;
 	void *user; /* of the events */
 	uint64_t scripts_run;
@@ -66,7 +66,12 @@ void server_resume(struct server *server);
 void server_crash(struct server *server, bool silently);
 
 /** What a crashed server has when it comes back. */
-enum server_memory { SERVER_KEEPS, SERVER_IS_EMPTY, SERVER_IS_REPLICA, SERVER_MEMORY_COUNT };
+enum server_memory {
+	SERVER_KEEPS,
+	SERVER_IS_EMPTY,
+	SERVER_IS_REPLICA,
+	SERVER_MEMORY_COUNT
+};
 
 /** Up again, as another run; whatever clock the new host has. */
 void server_start(struct server *server, enum server_memory memory);

@@ -16,7 +16,7 @@ static void expand(uint32_t words[80], const unsigned char *block)
 {
 	for (int i = 0; i < 16; i++, block += 4)
 		words[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 |
-			   (uint32_t)block[2] << 8 | block[3];
+			(uint32_t)block[2] << 8 | block[3];
 	for (int i = 16; i < 80; i++)
 		words[i] = rotate(
 			words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16], 1);
@@ -41,8 +41,8 @@ static void take_block(uint32_t state[5], const unsigned char *block)
 
 	expand(words, block);
 	for (int i = 0; i < 80; i++) {
-		uint32_t next = rotate(a, 5) + mix(i, b, c, d) + e + constants[i / 20] +
-				words[i];
+		uint32_t next =
+			rotate(a, 5) + mix(i, b, c, d) + e + constants[i / 20] + words[i];
 
 		e = d;
 		d = c;
@@ -63,8 +63,8 @@ void sha1_hex(char text[SHA1_HEX_LENGTH + 1], const char *bytes, size_t length)
 	unsigned char tail[2 * BLOCK_BYTES] = {0};
 	size_t whole = length / BLOCK_BYTES * BLOCK_BYTES;
 	size_t rest = length - whole;
-	size_t tail_bytes = rest + 1 + LENGTH_BYTES <= BLOCK_BYTES ? BLOCK_BYTES
-								   : 2 * BLOCK_BYTES;
+	size_t tail_bytes =
+		rest + 1 + LENGTH_BYTES <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
 
 	for (size_t i = 0; i < whole; i += BLOCK_BYTES)
 		take_block(state, (const unsigned char *)bytes + i);

@@ -7,9 +7,10 @@
 #include "tests/simulation/subscriber.h"
 
 #define LEASE_MS 3000
-#define LEAVE_US 7000000      /* for what SIGTERM begins */
-#define IDLE_US 30000000      /* linger, sweeps and leases */
-#define LONG_US 2000000000    /* two lives of a key that nobody extends */
+#define LEAVE_US 7000000         /* for what SIGTERM begins */
+#define SLOWEST_US 5000000       /* until every subscriber has taken what it is owed */
+#define IDLE_US 30000000         /* linger, sweeps and leases */
+#define LONG_US 2000000000       /* two lives of a key that nobody extends */
 #define FORGETTING_US 3700000000 /* two lives of an index */
 
 /* ---- processes ---- */
@@ -26,8 +27,8 @@ struct poller_program *simulation_start_poller(struct simulation *simulation, si
 
 	name_next(simulation, "poller", slot, name, sizeof(name));
 	world_note(&simulation->world, "%s starts", name);
-	simulation->pollers[slot] = poller_program_start(
-		&simulation->world, name, &simulation->settings);
+	simulation->pollers[slot] =
+		poller_program_start(&simulation->world, name, &simulation->settings);
 	promises_on_pollers(simulation, false);
 	return simulation->pollers[slot];
 }
@@ -39,8 +40,8 @@ struct gateway_program *simulation_start_gateway(
 
 	name_next(simulation, "gateway", slot, name, sizeof(name));
 	world_note(&simulation->world, "%s starts", name);
-	simulation->gateways[slot] = gateway_program_start(
-		&simulation->world, name, &simulation->settings);
+	simulation->gateways[slot] =
+		gateway_program_start(&simulation->world, name, &simulation->settings);
 	return simulation->gateways[slot];
 }
 
@@ -133,6 +134,8 @@ static void live(struct simulation *simulation)
 	pass(simulation, scenario_settle_ms(simulation) * 1000);
 	check(simulation, checks_settled);
 	check(simulation, checks_pace);
+	pass(simulation, SLOWEST_US);
+	check(simulation, checks_settled);
 	if (!simulation->scenario.lives_long)
 		return;
 	pass(simulation, LONG_US);
@@ -184,6 +187,7 @@ void simulation_init(struct simulation *simulation, uint64_t seed,
 	server_init(&simulation->server, world, host);
 	upstream_init(&simulation->upstream, world, simulation->scenario.addresses);
 	simulation->upstream.slowest_us = 200000;
+	simulation->upstream.longest_wait_us = 300000;
 	simulation->upstream.has_etags = random_stream_chance(&world->random, 50);
 	world->network = &simulation->server.network;
 	world->upstream = &simulation->upstream;

@@ -13,19 +13,33 @@
 
 /* ---- what it is told ---- */
 
+/* The number behind @label, which may be in quotes; 0 without it. */
+static uint64_t number_after(const char *text, const char *label)
+{
+	const char *at = strstr(text, label);
+
+	if (!at)
+		return 0;
+	at += strlen(label);
+	return strtoull(at + (*at == '"'), NULL, 10);
+}
+
 static void take_content(struct subscriber *subscriber, const char *payload)
 {
-	const char *version = strstr(payload, "\"version\":\"");
-	const char *value = strstr(payload, "\"content\":{\"value\":");
+	struct simulation *simulation = subscriber->simulation;
+	uint64_t version = number_after(payload, "\"version\":");
+	uint64_t base = number_after(payload, "\"base\":");
+	uint64_t value = number_after(payload, "\"value\":");
 
-	if (!version || !value) {
-		world_fail(&subscriber->simulation->world, "strange frame: %s", payload);
-		return;
-	}
-	version += strlen("\"version\":\"");
-	value += strlen("\"content\":{\"value\":");
-	checks_on_content(subscriber->simulation, subscriber,
-		strtoull(version, NULL, 10), strtoull(value, NULL, 10));
+	if (version == 0 || value == 0 ||
+		(base != 0) != (strstr(payload, "\"patch\":[") != NULL))
+		world_fail(&simulation->world, "strange frame: %.200s", payload);
+	else if (base != 0 &&
+		(base != subscriber->version || !subscriber->subscription.patches))
+		world_fail(&simulation->world,
+			"a subscriber at %" PRIu64 " gets a patch from %" PRIu64,
+			subscriber->version, base);
+	checks_on_content(simulation, subscriber, version, value);
 	/* Content says that it is fresh until a state has been told. */
 	if (subscriber->state == RESOURCE_UNKNOWN)
 		subscriber->state = RESOURCE_FRESH;
@@ -45,7 +59,7 @@ static void take_frame(struct subscriber *subscriber, const struct frame *frame)
 
 	snprintf(payload, sizeof(payload), "%.*s", (int)frame_payload_length(frame),
 		frame_payload(frame));
-	world_note(&subscriber->simulation->world, "told: %s", payload);
+	world_note(&subscriber->simulation->world, "told: %.200s", payload);
 	state = strstr(payload, "\"state\":\"");
 	if (state)
 		take_state(subscriber, state + strlen("\"state\":\""));
@@ -117,10 +131,27 @@ static void subscribe(void *user)
 		catalog_resolve(simulation->catalog, &address, &target) != CATALOG_OK ||
 		topic_subscribe(relay_topics(subscriber->gateway->relay), text, &target,
 			wish->interval_ms, &subscriber->subscription,
-			on_owed) != TOPIC_OK)
+			on_owed) != TOPIC_OK) {
 		world_fail(&simulation->world, "cannot subscribe to %s", text);
-	else
-		on_owed(&subscriber->subscription);
+		return;
+	}
+	if (subscriber->version != 0)
+		subscription_holds(&subscriber->subscription, subscriber->version);
+	on_owed(&subscriber->subscription);
+}
+
+/* A client of a gateway that died comes back, to whichever. */
+static void return_one(struct simulation *simulation, struct subscriber *subscriber)
+{
+	struct orphan *orphan = &simulation->orphans[subscriber->address];
+
+	if (orphan->version == 0 || random_stream_chance(&simulation->world.random, 50))
+		return;
+	subscriber->returns = true;
+	subscriber->version = orphan->version;
+	subscriber->value = orphan->value;
+	subscriber->state = RESOURCE_FRESH;
+	*orphan = (struct orphan){0};
 }
 
 void subscriber_join(struct simulation *simulation, struct gateway_program *gateway,
@@ -134,6 +165,9 @@ void subscriber_join(struct simulation *simulation, struct gateway_program *gate
 	subscriber->address = address;
 	subscriber->waits_since_us = simulation->world.now_us;
 	subscriber->slow = random_stream_chance(&simulation->world.random, 10);
+	subscriber->subscription.patches =
+		random_stream_chance(&simulation->world.random, 40);
+	return_one(simulation, subscriber);
 	subscriber->writable.actor = &gateway->actor;
 	subscriber->writable.run = on_writable;
 	subscriber->writable.drop = on_drop;
@@ -142,6 +176,7 @@ void subscriber_join(struct simulation *simulation, struct gateway_program *gate
 		gateway->actor.name, simulation->upstream.resources[address].uri,
 		interval_ms);
 	checks_on_interest(simulation, address, interval_ms);
+	promises_on_interest(simulation, address);
 	actor_run(&gateway->actor, subscribe, &wish);
 }
 
@@ -155,6 +190,7 @@ static void unsubscribe(void *user)
 static void end(struct subscriber *subscriber)
 {
 	list_remove(&subscriber->link);
+	promises_on_interest(subscriber->simulation, subscriber->address);
 	subscriber->gone = true;
 	if (!subscriber->waits)
 		free(subscriber);
@@ -190,6 +226,7 @@ void subscriber_pause(struct subscriber *subscriber, bool paused)
 		paused ? "pauses" : "goes on");
 	subscriber->waits_since_us = subscriber->simulation->world.now_us;
 	actor_run(&subscriber->gateway->actor, pause_or_resume, &wish);
+	promises_on_interest(subscriber->simulation, subscriber->address);
 }
 
 static void set_interval(void *user)
@@ -215,11 +252,14 @@ void subscriber_set_interval(struct subscriber *subscriber, uint32_t interval_ms
 void subscribers_lose_gateway(
 	struct simulation *simulation, const struct gateway_program *gateway)
 {
-	list_each(link, &simulation->subscribers) {
-		struct subscriber *subscriber = container_of(link, struct subscriber, link);
+	list_each (link, &simulation->subscribers) {
+		struct subscriber *subscriber =
+			container_of(link, struct subscriber, link);
 
 		if (subscriber->gateway != gateway)
 			continue;
+		simulation->orphans[subscriber->address] =
+			(struct orphan){subscriber->version, subscriber->value};
 		topic_unsubscribe(&subscriber->subscription);
 		end(subscriber);
 	}

@@ -20,8 +20,9 @@ struct subscriber {
 	bool waits; /* until it is writable */
 	bool gone;  /* ends with its event */
 	bool slow;
+	bool returns; /* it was another gateway's, and holds what that told it */
 	int64_t waits_since_us; /* for a first word */
-	uint64_t version; /* of the newest content it has; 0: none */
+	uint64_t version;       /* of the newest content it has; 0: none */
 	uint64_t value;
 	enum resource_state state; /* as told */
 };

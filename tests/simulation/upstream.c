@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
+
+#define PADDING_SOME 100
+#define PADDING_MUCH 70000 /* above CHANGE_CONTENT_MAX */
+
+/* Some bodies are shorter than any patch, some longer than what is published. */
+static size_t any_padding(struct world *world)
+{
+	if (random_stream_chance(&world->random, 40))
+		return 0;
+	return random_stream_chance(&world->random, 97) ? PADDING_SOME : PADDING_MUCH;
+}
+
 void upstream_init(struct upstream *upstream, struct world *world, size_t count)
 {
 	*upstream = (struct upstream){.world = world, .resource_count = count};
@@ -15,6 +28,7 @@ void upstream_init(struct upstream *upstream, struct world *world, size_t count)
 		resource->value = 1;
 		resource->before = 1;
 		resource->next = 2;
+		resource->padding = any_padding(world);
 	}
 }
 
@@ -49,9 +63,19 @@ int64_t upstream_age_us(const struct upstream *upstream,
 	return upstream->world->now_us - resource->ended_us[value];
 }
 
-size_t upstream_body(
-	const struct upstream_resource *resource, char body[UPSTREAM_BODY_MAX])
+char *upstream_body(const struct upstream_resource *resource)
 {
-	return (size_t)snprintf(
-		body, UPSTREAM_BODY_MAX, "{\"value\":%" PRIu64 "}", resource->value);
+	size_t size = resource->padding + sizeof("{\"value\":,\"padding\":\"\"}") + 20;
+	char *body = xcalloc(size, 1);
+	int length = snprintf(body, size, "{\"value\":%" PRIu64, resource->value);
+
+	if (resource->padding > 0) {
+		strcat(body + length, ",\"padding\":\"");
+		length += (int)strlen(body + length);
+		memset(body + length, 'x', resource->padding);
+		strcpy(body + length + resource->padding, "\"");
+		length += (int)resource->padding + 1;
+	}
+	strcpy(body + length, "}");
+	return body;
 }

@@ -13,21 +13,22 @@
 #include <stdint.h>
 
 #define UPSTREAM_RESOURCES_MAX 12
-#define UPSTREAM_BODY_MAX 64
 #define UPSTREAM_VALUES_MAX 1024 /* then it changes no more */
 
 struct upstream_resource {
-	char uri[16]; /* also its address */
+	char uri[24]; /* also its address */
 	uint64_t value;
 	uint64_t before; /* the value it had before this one */
-	uint64_t next;	 /* a value it never had */
+	uint64_t next;   /* a value it never had */
+	size_t padding;  /* bytes that never change, so that patches are worth it */
 	int64_t ended_us[UPSTREAM_VALUES_MAX]; /* when it last ceased to be this value */
 	bool fails;
 	bool gone;
 };
 
 struct upstream_events {
-	/* A poll begins; @twice where this poller has one of the same resource under way. */
+	/* A poll begins; @twice where this poller has one of the same resource under way.
+	 */
 	void (*on_poll)(size_t resource, struct actor *poller, bool twice, void *user);
 };
 
@@ -35,7 +36,8 @@ struct upstream {
 	struct world *world;
 	struct upstream_resource resources[UPSTREAM_RESOURCES_MAX];
 	size_t resource_count;
-	int64_t slowest_us; /* a fetch takes up to this */
+	int64_t slowest_us;      /* a fetch takes up to this */
+	int64_t longest_wait_us; /* and waits up to this for others, now and then */
 	bool has_etags;
 	bool ignores_fence; /* --break: asks without looking whether it may */
 	struct upstream_events events;
@@ -56,6 +58,5 @@ void upstream_change(
 int64_t upstream_age_us(const struct upstream *upstream,
 	const struct upstream_resource *resource, uint64_t value);
 
-/** The body as of now. Returns its length. */
-size_t upstream_body(
-	const struct upstream_resource *resource, char body[UPSTREAM_BODY_MAX]);
+/** The body as of now, {"value":N,"padding":"…"}, as a new string. */
+char *upstream_body(const struct upstream_resource *resource);

@@ -251,6 +251,9 @@ void actor_init(struct actor *actor, struct world *world, const char *name)
 	actor->clock = clock_new(NULL);
 	actor->monotonic_ahead_us =
 		random_stream_between(&world->random, 1000000, 1000000000);
+	/* A host without NTP may be far off; nothing may depend on it. */
+	actor->wall_ahead_us = random_stream_between(&world->random, -1, 1) *
+		random_stream_between(&world->random, 0, 100000000);
 	world->actors[world->actor_count++] = actor;
 	move_clock(actor);
 }

@@ -4,8 +4,9 @@
  * World: virtual time, what happens in it, and the processes that live through it.
  *
  * Everything that happens is an event at an instant, or a timer of a process's own clock;
- * the world runs them one after the other in one order of time. An actor is a process seen
- * from outside: it can be paused (events wait for it) and it can die (they are dropped).
+ * the world runs them one after the other in one order of time. An actor is a process
+ * seen from outside: it can be paused (events wait for it) and it can die (they are
+ * dropped).
  */
 
 #include "common/clock.h"
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WORLD_ACTORS_MAX 16 /* alive at once */
+#define WORLD_ACTORS_MAX 16             /* alive at once */
 #define WORLD_EPOCH_US 1700000000000000 /* true wall clock at the beginning */
 
 struct network;
@@ -26,9 +27,9 @@ struct world;
 
 /** Something that will happen; embedded in its owner. Zero it before scheduling. */
 struct event {
-	struct list waiting;	 /* while its process is paused */
+	struct list waiting; /* while its process is paused */
 	int64_t at_us;
-	uint64_t order;		 /* of two at one instant */
+	uint64_t order;      /* of two at one instant */
 	struct actor *actor; /* it happens to; NULL for the world's own */
 	/* Ends the event's owner, if it is to end. */
 	void (*run)(struct event *event);
@@ -41,20 +42,20 @@ struct actor {
 	char name[24]; /* "poller 2.1": number, incarnation */
 	struct clock *clock;
 	int64_t monotonic_ahead_us; /* its monotonic clock minus the world's */
-	int64_t wall_ahead_us;	    /* its wall clock minus the true one */
+	int64_t wall_ahead_us;      /* its wall clock minus the true one */
 	bool alive;
 	bool paused;
 	int64_t resumed_us; /* when it last went on, or began */
-	bool cut_off; /* no packet reaches the network, or comes from it */
+	bool cut_off;       /* no packet reaches the network, or comes from it */
 	struct list inbox;
 };
 
 struct world {
 	uint64_t seed;
-	int64_t now_us;			     /* since the beginning */
-	struct random_stream random;	     /* for what happens */
+	int64_t now_us;                      /* since the beginning */
+	struct random_stream random;         /* for what happens */
 	struct random_stream product_random; /* for common/random.h */
-	struct event **events;		     /* a heap */
+	struct event **events;               /* a heap */
 	size_t event_count;
 	size_t event_capacity;
 	uint64_t event_order;
@@ -63,7 +64,7 @@ struct world {
 	struct actor *current; /* whose code runs now, or NULL */
 	struct network *network;
 	struct upstream *upstream;
-	int64_t instant_ms;	 /* the millisecond that instant_steps counts */
+	int64_t instant_ms; /* the millisecond that instant_steps counts */
 	int steps_in_instant;
 	bool verbose;
 	bool failed;
@@ -78,7 +79,8 @@ void world_init(struct world *world, uint64_t seed);
 /** Drops what has not happened yet; every process must have died. */
 void world_fini(struct world *world);
 
-/** Lets @event happen in @delay_us; the owner keeps it alive until it ran or was dropped. */
+/** Lets @event happen in @delay_us; the owner keeps it alive until it ran or was dropped.
+ */
 void world_schedule(struct world *world, struct event *event, int64_t delay_us);
 
 /** Runs until @until_us or a failure. */

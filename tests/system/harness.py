@@ -27,7 +27,7 @@ from upstream import Upstream
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("URICAST_BUILD", TOP / "build"))
-SANITIZED = "sanitize" in BUILD.name
+SANITIZED = os.environ.get("URICAST_SANITIZE") == "1"
 SOAK = os.environ.get("URICAST_SOAK") == "1"
 
 LEASE = 3.0  # seconds, the default

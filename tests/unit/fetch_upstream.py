@@ -314,6 +314,9 @@ class Connection(threading.Thread):
             if not more:
                 raise Over
             self.buffer += more
+            if self.buffer.startswith(b"\x16"):  # TLS, where there is none
+                self.send(plain(b"", "400 Bad Request"))
+                raise Over
         self.head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         self.head += b"\r\n"
 

@@ -332,6 +332,31 @@ static void a_window_that_slides_costs_two_operations(void **state)
 		"{\"op\":\"add\",\"path\":\"/3\",\"value\":[5,6]}]");
 }
 
+static void equal_elements_are_found_whatever_their_spelling(void **state)
+{
+	(void)state;
+	check("[{\"a\":1,\"b\":1},{\"a\":2,\"b\":2},{\"a\":3,\"b\":\"3\"}]",
+		"[{\"b\":2,\"a\":2},{ \"b\":\"\\u0033\",\"a\":3}]",
+		"[{\"op\":\"remove\",\"path\":\"/0\"}]");
+	check("[[1,2],[3,4]]", "[[2,1],[3,4]]",
+		"[{\"op\":\"replace\",\"path\":\"/0\",\"value\":[2,1]}]");
+}
+
+static void a_name_may_be_long_and_all_escapes(void **state)
+{
+	enum { CHARACTERS = 2000 };
+	char name[CHARACTERS * 6 + 1] = "", before[sizeof(name) + 16];
+	char after[sizeof(name) + 16], expected[sizeof(name) + 64];
+
+	(void)state;
+	for (char *at = name; at < name + sizeof(name) - 1;)
+		at = stpcpy(at, "\\u0001");
+	sprintf(before, "{\"%s\":1}", name);
+	sprintf(after, "{\"%s\":2}", name);
+	sprintf(expected, "[{\"op\":\"replace\",\"path\":\"/%s\",\"value\":2}]", name);
+	check(before, after, expected);
+}
+
 static void values_that_repeat_are_kept_in_their_order(void **state)
 {
 	(void)state;
@@ -518,6 +543,27 @@ static void rows_are_matched_whatever_they_ignore(void **state)
 		"[{\"op\":\"remove\",\"path\":\"/0\"}]");
 }
 
+static void ignored_parts_do_not_hide_that_rows_are_equal(void **state)
+{
+	struct diff_rules members = IGNORE("/*/t"), elements = IGNORE("/*/0");
+
+	(void)state;
+	check_with(&members, "[{\"a\":1},{\"a\":2},{\"a\":3,\"t\":1}]",
+		"[{\"a\":2,\"t\":1},{\"a\":3}]", "[{\"op\":\"remove\",\"path\":\"/0\"}]");
+	check_with(&elements, "[[1,\"a\"],[2,\"b\"],[3,\"c\"]]", "[[8,\"b\"],[9,\"c\"]]",
+		"[{\"op\":\"remove\",\"path\":\"/0\"}]");
+}
+
+static void pointers_are_followed_each_on_its_own(void **state)
+{
+	struct diff_rules rules = IGNORE("/a/x", "/b/y");
+
+	(void)state;
+	check_with(&rules, "{\"a\":{\"x\":1},\"b\":{\"x\":1}}",
+		"{\"a\":{\"x\":2},\"b\":{\"x\":2}}",
+		"[{\"op\":\"replace\",\"path\":\"/b/x\",\"value\":2}]");
+}
+
 static void ignored_pointers_are_unescaped(void **state)
 {
 	struct diff_rules rules = IGNORE("/a~1b", "/~0/x", "/~01", "/", "/\xc3\xa9");
@@ -578,21 +624,22 @@ static void the_whole_document_can_be_ignored(void **state)
 static void a_hundred_pointers_can_be_ignored(void **state)
 {
 	enum { POINTERS = 100 };
-	char texts[POINTERS][16], before[2048] = "{\"x\":0", after[2048] = "{\"x\":1";
+	char texts[POINTERS][16], before[2048] = "{\"v\":{\"x\":0";
+	char after[2048] = "{\"v\":{\"x\":1";
 	const char *pointers[POINTERS];
 	struct diff_rules rules = {.ignore = pointers, .ignore_count = POINTERS};
 
 	(void)state;
 	for (int i = 0; i < POINTERS; i++) {
-		sprintf(texts[i], "/m%d", i);
+		sprintf(texts[i], "/v/m%d", i);
 		pointers[i] = texts[i];
 		sprintf(before + strlen(before), ",\"m%d\":0", i);
 		sprintf(after + strlen(after), ",\"m%d\":1", i);
 	}
-	strcat(before, "}");
-	strcat(after, "}");
+	strcat(before, "}}");
+	strcat(after, "}}");
 	check_with(&rules, before, after,
-		"[{\"op\":\"replace\",\"path\":\"/x\",\"value\":1}]");
+		"[{\"op\":\"replace\",\"path\":\"/v/x\",\"value\":1}]");
 }
 
 static void a_patchs_memory_is_used_again(void **state)
@@ -694,6 +741,8 @@ int main(void)
 		cmocka_unit_test(the_configured_identity_is_the_only_one),
 		cmocka_unit_test(elements_without_identity_are_compared_in_place),
 		cmocka_unit_test(a_window_that_slides_costs_two_operations),
+		cmocka_unit_test(equal_elements_are_found_whatever_their_spelling),
+		cmocka_unit_test(a_name_may_be_long_and_all_escapes),
 		cmocka_unit_test(values_that_repeat_are_kept_in_their_order),
 		cmocka_unit_test(what_costs_more_than_its_value_is_replaced_whole),
 		cmocka_unit_test(a_container_gives_way_before_the_document_does),
@@ -703,6 +752,8 @@ int main(void)
 		cmocka_unit_test(ignored_members_may_differ_come_and_go),
 		cmocka_unit_test(values_sent_whole_hold_what_is_ignored),
 		cmocka_unit_test(rows_are_matched_whatever_they_ignore),
+		cmocka_unit_test(ignored_parts_do_not_hide_that_rows_are_equal),
+		cmocka_unit_test(pointers_are_followed_each_on_its_own),
 		cmocka_unit_test(ignored_pointers_are_unescaped),
 		cmocka_unit_test(arrays_ignored_by_index_are_compared_by_position),
 		cmocka_unit_test(ignored_elements_still_count),

@@ -1020,9 +1020,7 @@ static void an_upstream_without_tls_is_a_tls_failure(void **state)
 
 	snprintf(
 		test->url, sizeof(test->url), "https://127.0.0.1:%d/base", upstream.port);
-	test->provider.limits.timeout_ms = 2000;
-	get(test, "/content");
-	assert_int_equal(test->answers[0].outcome, FETCH_FAILED);
+	assert_failed(get(test, "/content"), "upstream_tls", "did not agree on TLS");
 }
 
 /* ---- headers ---- */

@@ -138,7 +138,7 @@ static void what_is_wrong_has_its_code(void **state)
 			"bad_message"},
 		{"{\"action\":\"subscribe\",\"uri\":\"/a\",\"since\":5}", "bad_message"},
 		{"{\"action\":\"subscribe\",\"uri\":\"/a\",\"mode\":5}", "bad_message"},
-		{"{\"action\":\"subscribe\",\"uri\":\"/a\",\"mode\":\"patch\"}",
+		{"{\"action\":\"subscribe\",\"uri\":\"/a\",\"mode\":\"loud\"}",
 			"unsupported_mode"},
 		{"{\"action\":\"pause\",\"id\":[1]}", "bad_message"},
 		{"{\"action\":\"pause\",\"id\":true}", "bad_message"},
@@ -334,7 +334,7 @@ static void text_goes_out_as_a_string(void **state)
 static void text_that_is_not_utf8_is_mended(void **state)
 {
 	static const char *const broken[] = {"\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf",
-		"\xf4\x90\x80\x80", "\xe2\x82", "\x80"};
+		"\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xe0\x80\x80"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
