@@ -22,18 +22,14 @@ for i = 3, #ARGV do
 	locks[i - 2] = key.lock .. ARGV[i]
 end
 locks = redis.call('MGET', unpack(locks))
-local interest
-if kind == 'gateway' then
-	interest = redis.call('SMISMEMBER', key.interests .. session, unpack(ARGV, 3))
-end
 
-local function interest_of(i, address)
+-- The fact is asked, not its index, which lives longer.
+local function interest_in(address)
 	if kind == 'gateway' then
-		return interest[i]
-	elseif not wanted(address) then
-		return '-'
+		return redis.call('HEXISTS', key.interest .. address, session)
 	end
-	return table.concat({wished_interval(address)}, ' ')
+	local interval, default, any = wished_interval(address)
+	return any == '1' and interval .. ' ' .. default or '-'
 end
 
 for i, owner in ipairs(locks) do
@@ -48,6 +44,6 @@ for i, owner in ipairs(locks) do
 		end
 	end
 	answer[i] = table.concat({stored[1] or '0', stored[2] or '0', checked_at,
-		owner and owner_mark(owner) or '-', interest_of(i, address)}, ' ')
+		owner and owner_mark(owner) or '-', interest_in(address)}, ' ')
 end
 return answer

@@ -79,11 +79,20 @@ def test_renew_tells_of_all_pollers_and_of_gateways_that_ran_out(shard):
     shard.lapse("poller", "p3")
     shard.bury("gateway", "g2")
     shard.lapse("gateway", "g3")
-    _, _, pollers, gateways = shard.renew("poller", "p1")
+    _, _, pollers, gateways, _, _ = shard.renew("poller", "p1")
     pollers = dict(zip(pollers[::2], map(int, pollers[1::2])))
     assert pollers == {name: int(end) for name, end in shard.get("pollers").items()}
     assert pollers["p2"] == 0 and 0 < pollers["p3"] < shard.now_ms() < pollers["p1"]
     assert gateways == ["g2", "g3"]
+
+
+def test_renew_tells_how_much_a_session_holds_and_how_many_sessions_there_are(shard):
+    shard.own("p", "/a", "/b")
+    shard.enter("poller", "q")
+    shard.interest("g", "/c")
+    assert shard.renew("poller", "p")[4:] == [2, 3]
+    assert shard.renew("poller", "q")[4:] == [0, 3]
+    assert shard.renew("gateway", "g")[4:] == [3, 3]
 
 
 def test_renew_notes_what_was_checked_only_where_the_lock_names_the_session(shard):
@@ -860,6 +869,8 @@ def test_check_tells_a_gateway_whether_its_own_interest_is_there(shard):
     shard.interest("h", "/a")
     assert shard.check("gateway", "g", "/a")[0][4] == "0"
     assert shard.check("gateway", "h", "/a")[0][4] == "1"
+    shard.redis.delete(PREFIX + "interest:/a")  # it ran out before its index
+    assert shard.check("gateway", "h", "/a")[0][4] == "0"
 
 
 def test_check_tells_a_poller_what_all_gateways_together_ask_for(shard):

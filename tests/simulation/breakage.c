@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "tests/simulation/scenario.h"
 
 /* @text with @before, which must be in it, replaced by @after. */
 static char *replace(const char *text, const char *before, const char *after)
@@ -32,6 +33,7 @@ static void ignore_fence(struct simulation *simulation)
 static void ignore_kill(struct simulation *simulation)
 {
 	simulation->server.ignores_kill = true;
+	scenario_favour(simulation, "cut off");
 }
 
 static char *commit_for_anybody(enum redis_script script, const char *text)
@@ -39,13 +41,6 @@ static char *commit_for_anybody(enum redis_script script, const char *text)
 	if (script != REDIS_SCRIPT_COMMIT)
 		return NULL;
 	return replace(text, "if owner ~= session then", "if false then");
-}
-
-static char *commit_on_any_base(enum redis_script script, const char *text)
-{
-	if (script != REDIS_SCRIPT_COMMIT)
-		return NULL;
-	return replace(text, "revision ~= base", "false");
 }
 
 static char *claim_what_is_held(enum redis_script script, const char *text)
@@ -94,7 +89,6 @@ static char *version_by_count(enum redis_script script, const char *text)
 static const struct breakage breakages[] = {
 	{"fence", "polls go on when the lease has run out", NULL, ignore_fence},
 	{"owner", "anybody may commit", commit_for_anybody, NULL},
-	{"base", "a commit may be based on any revision", commit_on_any_base, NULL},
 	{"claim", "locks are taken from who lives", claim_what_is_held, NULL},
 	{"sweep", "sweeps find nothing", sweep_nothing, NULL},
 	{"reap", "nothing is cleaned up after the dead", reap_nothing, NULL},

@@ -1,6 +1,8 @@
 #include "tests/simulation/scenario.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/memory.h"
 #include "tests/simulation/simulation.h"
@@ -530,6 +532,23 @@ void scenario_choose(struct simulation *simulation)
 		if (is_known(scenario, i))
 			world_note(&simulation->world, "faults: %s", faults[i].name);
 	}
+}
+
+void scenario_favour(struct simulation *simulation, const char *name)
+{
+	struct scenario *scenario = &simulation->scenario;
+
+	for (size_t i = 0; i < FAULT_COUNT; i++) {
+		if (strcmp(faults[i].name, name) != 0)
+			continue;
+		scenario->gentle = false;
+		scenario->faults = (uint64_t)1 << i;
+		scenario->fault_every_ms = 500;
+		scenario->churn_every_ms = 100;
+		return;
+	}
+	fprintf(stderr, "no fault is called %s\n", name);
+	abort();
 }
 
 void scenario_begin(struct simulation *simulation)

@@ -12,6 +12,9 @@ struct simulation;
 /** Chooses sizes, paces, and which kinds of faults this seed knows. */
 void scenario_choose(struct simulation *simulation);
 
+/** Only the fault called @name happens, often; ends the program where there is none. */
+void scenario_favour(struct simulation *simulation, const char *name);
+
 /** Starts the processes and the first subscribers, and everything that goes on by itself.
  */
 void scenario_begin(struct simulation *simulation);
