@@ -283,12 +283,13 @@ static void judge(
 static void judge_age(struct topic *topic, void *user)
 {
 	struct relay *relay = user;
-	int64_t most_ms = 3 * (int64_t)topic_interval_ms(topic) + NOTED_MS +
-			  sweep_length_ms(relay);
+	int64_t most_ms = NOTED_MS + sweep_length_ms(relay);
 
-	if (topic_state(topic) != RESOURCE_FRESH)
+	if (topic_state(topic) != RESOURCE_FRESH ||
+		confirmed_within(relay, topic_checked_at_ms(topic), most_ms - AGE_MS))
 		return;
-	if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms + GRACE_MS))
+	most_ms += 3 * (int64_t)topic_pace_ms(topic);
+	if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms))
 		doubt(relay, topic, "unconfirmed",
 			"nothing has checked the content for three intervals");
 	else if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms - AGE_MS))
@@ -395,7 +396,7 @@ static void take_entry(struct relay *relay, struct topic *topic, const redisRepl
 		return;
 	}
 	read_entry(&change, entry);
-	if ((change.state != RESOURCE_UNKNOWN && topic_apply(topic, &change) != 0) ||
+	if ((change.state != RESOURCE_UNKNOWN && topic_apply(topic, &change) < 0) ||
 		link->read_again) {
 		link->read_again = false;
 		link_enter(relay, topic, LINK_WAITING);
@@ -480,6 +481,7 @@ static void add_share(struct relay *relay, struct redis_args *args, struct topic
 	redis_args_text(args, topic_address(topic));
 	redis_args_number(args, link->subscribers);
 	redis_args_number(args, link->interval_ms);
+	redis_args_number(args, (int64_t)topic_version(topic));
 	redis_args_number(args, (int64_t)topic_revision(topic));
 }
 
@@ -691,7 +693,7 @@ static void take_check(
 {
 	uint64_t held = topic_revision(topic);
 	/* Redis has forgotten what we hold: registering again makes it a floor. */
-	bool forgotten = check->revision < held && check->floor < held;
+	bool forgotten = check->revision < held && check->floor < topic_version(topic);
 
 	if (check->revision > held)
 		metrics_add(relay->metrics, METRIC_RESYNCS, 1);

@@ -469,9 +469,9 @@ uint32_t topic_interval_ms(const struct topic *topic)
 
 /* ---- for the relay ---- */
 
-struct topic_interest topic_interest(const struct topic *topic)
+/* UINT32_MAX where nobody is visible. */
+static uint32_t fastest_granted_ms(const struct topic *topic)
 {
-	struct topic_interest interest = {topic->visible_count, 0};
 	uint32_t fastest_ms = UINT32_MAX;
 
 	list_each (link, &topic->subscriptions) {
@@ -483,9 +483,24 @@ struct topic_interest topic_interest(const struct topic *topic)
 		if (!subscription->paused && subscription->interval_ms < fastest_ms)
 			fastest_ms = subscription->interval_ms;
 	}
-	if (fastest_ms != topic->interval.default_ms && fastest_ms != UINT32_MAX)
-		interest.interval_ms = fastest_ms;
+	return fastest_ms;
+}
+
+struct topic_interest topic_interest(const struct topic *topic)
+{
+	struct topic_interest interest = {topic->visible_count, fastest_granted_ms(topic)};
+
+	if (interest.interval_ms == topic->interval.default_ms ||
+		interest.interval_ms == UINT32_MAX)
+		interest.interval_ms = 0;
 	return interest;
+}
+
+uint32_t topic_pace_ms(const struct topic *topic)
+{
+	uint32_t fastest_ms = fastest_granted_ms(topic);
+
+	return fastest_ms < topic->interval_ms ? fastest_ms : topic->interval_ms;
 }
 
 uint32_t topic_subscribers(const struct topic *topic)
@@ -559,8 +574,7 @@ static int take_patch(struct topic *topic, const struct change *change)
 
 static bool fits(const struct topic *topic, const struct change *change)
 {
-	if (change->content.start != NULL || change->version == topic->version ||
-		change->version == 0)
+	if (change->content.start != NULL || change->version <= topic->version)
 		return true;
 	return change->patch.length > 0 && change->previous_version == topic->version;
 }
@@ -618,9 +632,11 @@ int topic_apply(struct topic *topic, const struct change *change)
 
 	if (change->revision <= topic->revision)
 		return fill_in(topic, change);
+	if (change->version < topic->version && change->state == RESOURCE_FRESH)
+		return TOPIC_AHEAD;
 	if (!fits(topic, change))
 		return -ESTALE;
-	if (change->version != 0 && change->version != topic->version)
+	if (change->version > topic->version)
 		r = take_version(topic, change);
 	else if (change->content.start != NULL)
 		r = fill_in(topic, change);

@@ -136,6 +136,9 @@ struct topic_interest topic_interest(const struct topic *topic);
 /** Subscriptions of any kind, paused ones too. */
 uint32_t topic_subscribers(const struct topic *topic);
 
+/** The interval that polls keep to at most: the owner's, or what our viewers were granted. */
+uint32_t topic_pace_ms(const struct topic *topic);
+
 /** The relay's own data in each topic, and back. */
 struct relay_link *topic_relay_link(struct topic *topic);
 struct topic *topic_of_relay_link(struct relay_link *link);
@@ -147,9 +150,11 @@ struct topic *topic_of_relay_link(struct relay_link *link);
  * @change  with the content of its version; or with a patch from the version held; or with
  *          neither, where the version is the one held
  *
- * Returns 0, -ENOMEM (nothing changed), or -ESTALE where what is held and @change do not
- * fit: the caller re-reads.
+ * Returns 0, TOPIC_AHEAD where Redis has forgotten the version held and has an older one
+ * (ignored: registering makes ours a floor), -ENOMEM (nothing changed), or -ESTALE where
+ * what is held and @change do not fit: the caller re-reads.
  */
+#define TOPIC_AHEAD 1
 int topic_apply(struct topic *topic, const struct change *change);
 
 /**

@@ -43,6 +43,7 @@ struct claim {
 	struct list notes; /* resources whose checked_at Redis should hear of */
 	bool was_valid;    /* the lease, a tick ago */
 	double sweep_debt;
+	size_t resync_left; /* to be checked without pause after a reconnect */
 	bool sweeping;
 	bool draining;
 
@@ -377,7 +378,7 @@ static void take_floor(struct resource *resource, const redisReply *entry)
 {
 	uint64_t floor = element_number(entry, CLAIMED_FLOOR);
 
-	if (floor <= resource->revision)
+	if (floor <= resource->version)
 		return;
 	resource->floor = floor;
 	resource->whole = true;
@@ -768,7 +769,7 @@ static void take_check(struct claim *claim, struct resource *resource, const cha
 
 	if (!check_parse(&check, line))
 		return;
-	if (check.owner != '=' || check.floor > resource->revision ||
+	if (check.owner != '=' || check.floor > resource->version ||
 		(!resource->busy && check.revision != resource->revision) ||
 		interest_differs(resource, &check))
 		read_again(claim, resource->address);
@@ -802,12 +803,15 @@ static size_t sweep_due(struct claim *claim)
 				     ? (double)count * TICK_MS / SWEEP_MS
 				     : share;
 	due = (size_t)claim->sweep_debt;
+	if (due < claim->resync_left)
+		due = claim->resync_left;
 	if (due > CHECK_BATCH)
 		due = CHECK_BATCH;
 	if (due > count)
 		due = count;
 	if (due > 0)
 		claim->sweep_debt = 0;
+	claim->resync_left -= due < claim->resync_left ? due : claim->resync_left;
 	return due;
 }
 
@@ -953,6 +957,8 @@ void claim_on_up(struct claim *claim)
 {
 	subscribe_wake(claim);
 	clock_timer_start_in(&claim->look, 0);
+	/* What we hold may have changed hands, or been forgotten: look at all of it soon. */
+	claim->resync_left = HASH_COUNT(claim->resources);
 	offer_uncommitted(claim);
 }
 

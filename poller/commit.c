@@ -206,7 +206,8 @@ static void on_committed(
 	}
 	resource->revision = answer_number(reply, 1);
 	resource->version = answer_number(reply, 2);
-	resource->floor = 0;
+	if (answer->verdict.changed)
+		resource->floor = 0;
 	resource->state = answer->verdict.state;
 	memcpy(resource->failure, answer->verdict.failure, sizeof(resource->failure));
 	resource->checked_at_ms = answer->checked_at_ms;

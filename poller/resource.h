@@ -53,7 +53,7 @@ struct resource {
 	/* commit */
 	uint64_t revision;	   /* as stored; 0: nothing */
 	uint64_t version;	   /* as stored; 0: no content */
-	uint64_t floor;		   /* the fleet has seen this revision; 0: none */
+	uint64_t floor;		   /* the fleet has seen this version; 0: none */
 	enum resource_state state; /* as stored */
 	char failure[96];	   /* what the stored error says: code and status */
 	struct digest digest;	   /* of the stored content */

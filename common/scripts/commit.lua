@@ -7,7 +7,7 @@
 -- (digest, type, etag, last_modified, status, error_since, url)
 -- Returns {'committed', revision, version}, {'lost'}, {'held', session or ''}, or {'behind',
 -- revision, version, floor, digest, state, error} with what is stored: another revision, or
--- a floor that the owner does not know of and would cover without new content.
+-- a floor that the owner does not know of. A floor stays until there is new content.
 local session, address, base, known = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local changed, content, patch = ARGV[5] == '1', ARGV[6], ARGV[7]
 local state, failure, checked_at, interval_ms = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
@@ -24,7 +24,7 @@ local name = key.resource .. address
 local stored = redis.call('HMGET', name, 'revision', 'version', 'floor', 'digest', 'state',
 	'error')
 local revision, version, floor = stored[1] or '0', stored[2] or '0', stored[3] or '0'
-local unseen_floor = tonumber(floor) > math.max(tonumber(revision), tonumber(known))
+local unseen_floor = tonumber(floor) > math.max(tonumber(version), tonumber(known))
 if revision ~= base or (unseen_floor and not changed) then
 	return {'behind', revision, version, floor, stored[4] or '', stored[5] or '',
 		stored[6] or ''}
@@ -39,8 +39,8 @@ redis.call('HSET', name, 'revision', next_revision, 'version', next_version, 'st
 	'polls', ARGV[12], unpack(ARGV, 13))
 if changed then
 	redis.call('HSET', name, 'content', content, 'changed_at', whole(now_ms()))
+	redis.call('HDEL', name, 'floor')
 end
-redis.call('HDEL', name, 'floor')
 if failure == '' then
 	redis.call('HDEL', name, 'error_since')
 end

@@ -2,7 +2,7 @@
 -- interest: register a gateway's interest and read what is stored, in one step. Doing it
 -- again does no harm: it is also how a gateway re-reads.
 -- ARGV[1] session of the gateway, then per resource: address, subscribers, fastest interval
--- asked for (ms, 0: the default), revision held (0: none)
+-- asked for (ms, 0: the default), version held, revision held (0: none)
 -- Returns {'lost'}, or {'ok', entry, …}: {revision, version, state, type, checked_at,
 -- interval_ms, error, owner, content}. OWNER is '' where nobody whose lease runs holds the
 -- lock. Content is left out (nil) where the revision is held already, and where this answer
@@ -16,16 +16,16 @@ local now = now_ms()
 local answer = {'ok'}
 local bytes = 0
 
--- Redis has forgotten revisions that the fleet has seen: the next one must be above them.
-local function keep_floor(address, revision, floor, held)
-	if tonumber(held) <= math.max(tonumber(revision), tonumber(floor)) then
+-- Redis has forgotten versions that the fleet has seen: the next one must be above them.
+local function keep_floor(address, version, floor, held)
+	if tonumber(held) <= math.max(tonumber(version), tonumber(floor)) then
 		return false
 	end
 	redis.call('HSET', key.resource .. address, 'floor', held)
 	return true
 end
 
-for i = 2, #ARGV, 4 do
+for i = 2, #ARGV, 5 do
 	local address, share = ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2]
 	local before = redis.call('HGET', key.interest .. address, gateway)
 	redis.call('HSET', key.interest .. address, gateway, share)
@@ -35,7 +35,7 @@ for i = 2, #ARGV, 4 do
 	local stored = redis.call('HMGET', key.resource .. address, 'revision', 'version',
 		'state', 'type', 'checked_at', 'interval_ms', 'error', 'floor')
 	local revision = stored[1] or '0'
-	local raised = keep_floor(address, revision, stored[8] or '0', ARGV[i + 3])
+	local raised = keep_floor(address, stored[2] or '0', stored[8] or '0', ARGV[i + 3])
 	redis.call('EXPIRE', key.resource .. address, TTL)
 
 	local owner = redis.call('GET', key.lock .. address)
@@ -53,7 +53,7 @@ for i = 2, #ARGV, 4 do
 	end
 
 	local content = false
-	if revision ~= ARGV[i + 3] and bytes < ANSWER_BYTES then
+	if revision ~= ARGV[i + 4] and bytes < ANSWER_BYTES then
 		content = redis.call('HGET', key.resource .. address, 'content')
 		bytes = bytes + (content and #content or 0)
 	end

@@ -70,7 +70,7 @@ def main():
             shard.renew("poller", "p1", dict.fromkeys(part(1000, i), now), {"polls": i})
 
         def interest_held(i):
-            args = [w for a in part(64, i) for w in (a, 1, 0, revisions[a])]
+            args = [w for a in part(64, i) for w in (a, 1, 0, revisions[a], revisions[a])]
             shard.run("interest", "g1", *args)
 
         print(

@@ -121,7 +121,8 @@ class Shard:
     # ---- resources ----
 
     def interest(self, gateway, *addresses, held=0, subscribers=1, interval_ms=0):
-        args = [w for a in addresses for w in (a, subscribers, interval_ms, held)]
+        """@held is both the version and the revision that the gateway holds."""
+        args = [w for a in addresses for w in (a, subscribers, interval_ms, held, held)]
         return self.run("interest", gateway, *args)
 
     def claim(self, session, *addresses, may_bury=False, content=False):

@@ -985,10 +985,12 @@ class Fleet:
         args = []
         for address in self.some():
             held = self.random.choice([0, self.revisions.get(address, 0)])
+            version = min(held, int(self.shard.resource(address).get("version", 0)))
             args += [
                 address,
                 self.random.randint(1, 3),
                 self.random.choice([0, 500]),
+                version,
                 held,
             ]
         return self.shard.run("interest", self.session("gateway"), *args)

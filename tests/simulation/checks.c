@@ -83,6 +83,19 @@ static void spend(struct simulation *simulation, size_t resource)
 		budget->out_of_turn++;
 }
 
+/* Whether Redis has forgotten something that @poller has had no time to find out. */
+static bool may_not_know(
+	const struct simulation *simulation, const struct poller_program *poller)
+{
+	int64_t forgot_us = simulation->server.amnesia_at_us;
+	int64_t valid_ms = clock_now_ms(poller->actor.clock) -
+		membership_valid_since_ms(poller->membership);
+
+	return forgot_us >= 0 &&
+		(simulation->world.now_us - forgot_us < PATIENCE_US ||
+			valid_ms * 1000 < PATIENCE_US);
+}
+
 /* By what Redis holds; it knows best while it has forgotten nothing. */
 static void check_holder(struct simulation *simulation, size_t resource,
 	const struct poller_program *poller)
@@ -90,9 +103,8 @@ static void check_holder(struct simulation *simulation, size_t resource,
 	struct keyspace *keyspace = keyspace_now(simulation);
 	const char *session = membership_session(poller->membership);
 	const char *holder = keyspace_lock(keyspace, uri_of(simulation, resource));
-	int64_t forgot_us = simulation->server.amnesia_at_us;
 
-	if (forgot_us >= 0 && simulation->world.now_us - forgot_us < PATIENCE_US)
+	if (may_not_know(simulation, poller))
 		return;
 	if (keyspace_lease_end_ms(keyspace, "pollers", session) < keyspace->now_us / 1000)
 		world_fail(&simulation->world, "%s polls %s and its lease has run out",
@@ -486,11 +498,6 @@ void checks_idle(struct simulation *simulation)
 	if (simulation->checks.polls != polls)
 		world_fail(
 			&simulation->world, "nobody wants anything, and there are polls");
-}
-
-void checks_forgotten(struct simulation *simulation)
-{
-	checks_leftovers(simulation);
 }
 
 void checks_init(struct simulation *simulation)

@@ -75,6 +75,3 @@ void checks_pace(struct simulation *simulation);
 
 /** Nobody has wanted anything for a while: nothing is polled, locked or registered. */
 void checks_idle(struct simulation *simulation);
-
-/** Everybody has died, and time has passed: what is left is what may stay. */
-void checks_forgotten(struct simulation *simulation);

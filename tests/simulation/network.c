@@ -214,22 +214,20 @@ static void drop_healing(struct event *event)
 	free(healing);
 }
 
+/* All at once: what is on its way already must not overtake them. */
 static void on_retransmission(struct event *event)
 {
 	struct healing *healing = container_of(event, struct healing, event);
 	struct wire *wire = healing->wire;
 	const struct actor *actor = healing->connection->actor;
+	struct list arriving;
 	struct list *link;
 
-	while (!(actor && actor->cut_off) && (link = list_take(&wire->held)) != NULL) {
-		struct packet *packet = container_of(link, struct packet, held);
-
-		packet->event.actor = NULL;
-		if (wire == &healing->connection->down)
-			send_down(packet);
-		else
-			send_up(packet);
-	}
+	list_init(&arriving);
+	while (!(actor && actor->cut_off) && (link = list_take(&wire->held)) != NULL)
+		list_append(&arriving, link);
+	while ((link = list_take(&arriving)) != NULL)
+		world_happen(&container_of(link, struct packet, held)->event);
 	drop_healing(event);
 }
 

@@ -232,10 +232,30 @@ static struct redis_args script_arguments(const struct redis_args *words)
 	};
 }
 
-static void note_script(struct server *server, const struct connection *connection,
-	enum redis_script script, const struct redis_args *args)
+/* The first words of a reply, and of what it holds. Returns the bytes written. */
+static size_t write_reply(char *line, size_t size, const redisReply *reply)
 {
-	char line[512] = "";
+	size_t used = 0;
+
+	if (size < 64)
+		return 0;
+	if (reply->type == REDIS_REPLY_INTEGER)
+		return (size_t)snprintf(line, size, "%lld ", reply->integer);
+	if (reply->type == REDIS_REPLY_NIL)
+		return (size_t)snprintf(line, size, "nil ");
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return (size_t)snprintf(line, size, "%.40s ", reply->str);
+	line[used++] = '[';
+	for (size_t i = 0; i < reply->elements; i++)
+		used += write_reply(line + used, size - used, reply->element[i]);
+	used += (size_t)snprintf(line + used, size - used, "] ");
+	return used;
+}
+
+static void note_command(struct server *server, const struct connection *connection,
+	const char *name, const struct redis_args *args, const redisReply *reply)
+{
+	char line[512] = "", result[512];
 	const char *next = args->bytes;
 
 	if (!server->world->verbose)
@@ -245,8 +265,9 @@ static void note_script(struct server *server, const struct connection *connecti
 			(int)(args->lengths[i] < 64 ? args->lengths[i] : 64), next);
 		next += args->lengths[i];
 	}
-	world_note(server->world, "redis: %s by %s:%s", script_host_name(script),
-		name_of(connection), line);
+	write_reply(result, sizeof(result), reply);
+	world_note(server->world, "redis: %s by %s:%s -> %s", name, name_of(connection),
+		line, result);
 }
 
 static void run_script(struct server *server, struct connection *connection,
@@ -255,16 +276,25 @@ static void run_script(struct server *server, struct connection *connection,
 	struct redis_args args = script_arguments(words);
 	redisReply *reply;
 
-	note_script(server, connection, script, &args);
 	server->scripts_run++;
 	server->known_scripts[script] = true;
 	server->events.before_script(script, &args, server->user);
 	reply = script_host_run(
 		server->host, &server->keyspace, script, SERVER_PREFIX, &args);
+	note_command(server, connection, script_host_name(script), &args, reply);
 	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "OOM ", 4) != 0)
 		world_fail(server->world, "script %s answers an error: %s",
 			script_host_name(script), reply->str);
 	server->events.after_script(script, &args, reply, server->user);
+	answer(connection, reply);
+}
+
+static void run_command(struct server *server, struct connection *connection,
+	const struct redis_args *words)
+{
+	redisReply *reply = script_host_command(server->host, &server->keyspace, words);
+
+	note_command(server, connection, "command", words, reply);
 	answer(connection, reply);
 }
 
@@ -383,8 +413,7 @@ static void take(struct server *server, struct connection *connection,
 	else if (word_is(name, "CONFIG"))
 		take_config(connection);
 	else
-		answer(connection,
-			script_host_command(server->host, &server->keyspace, words));
+		run_command(server, connection, words);
 }
 
 /* ---- faults ---- */
@@ -428,9 +457,11 @@ void server_start(struct server *server, enum server_memory memory)
 	server->silent = false;
 	server->run_id = random_stream_u64(&world->random);
 	server->last_client_id = 0;
+	/* Who was away with it hears only now of what it forgot before. */
+	if (memory != SERVER_KEEPS || server->amnesia_at_us >= 0)
+		server->amnesia_at_us = world->now_us;
 	if (memory == SERVER_KEEPS)
 		return;
-	server->amnesia_at_us = world->now_us;
 	server->wall_ahead_us = random_stream_between(&world->random, -300000, 300000);
 	if (memory == SERVER_IS_EMPTY)
 		keyspace_flush(&server->keyspace);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/catalog_build.h"
+#include "tests/simulation/checks_keyspace.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/subscriber.h"
 
@@ -153,7 +154,7 @@ static void end(struct simulation *simulation)
 	}
 	kill_all(simulation);
 	pass(simulation, FORGETTING_US);
-	check(simulation, checks_forgotten);
+	check(simulation, checks_leftovers);
 }
 
 void simulation_run(struct simulation *simulation)

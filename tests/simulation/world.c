@@ -109,24 +109,6 @@ static void drop(struct event *event)
 		event->drop(event);
 }
 
-static void run_event(struct event *event)
-{
-	struct actor *actor = event->actor;
-
-	if (!actor) {
-		event->run(event);
-		return;
-	}
-	if (actor->paused) {
-		list_append(&actor->inbox, &event->waiting);
-		return;
-	}
-	actor->world->current = actor;
-	move_clock(actor);
-	event->run(event);
-	actor->world->current = NULL;
-}
-
 static void count_step(struct world *world)
 {
 	if (world->instant_ms != world->now_us / 1000) {
@@ -148,7 +130,7 @@ static bool step(struct world *world, int64_t until_us)
 		return false;
 	if (event_us <= timers_us) {
 		world->now_us = event_us;
-		run_event(heap_take(world));
+		world_happen(heap_take(world));
 	} else {
 		world->now_us = timers_us;
 		run_timers(actor);
@@ -184,6 +166,24 @@ void world_schedule(struct world *world, struct event *event, int64_t delay_us)
 	event->order = ++world->event_order;
 	list_init(&event->waiting);
 	heap_add(world, event);
+}
+
+void world_happen(struct event *event)
+{
+	struct actor *actor = event->actor;
+
+	if (!actor) {
+		event->run(event);
+		return;
+	}
+	if (actor->paused) {
+		list_append(&actor->inbox, &event->waiting);
+		return;
+	}
+	actor->world->current = actor;
+	move_clock(actor);
+	event->run(event);
+	actor->world->current = NULL;
 }
 
 void world_run(struct world *world, int64_t until_us)
@@ -313,7 +313,7 @@ void actor_resume(struct actor *actor)
 	if (random_stream_chance(&actor->world->random, 50))
 		run_timers(actor);
 	while ((link = list_take(&actor->inbox)) != NULL)
-		run_event(container_of(link, struct event, waiting));
+		world_happen(container_of(link, struct event, waiting));
 }
 
 void actor_run(struct actor *actor, void (*fn)(void *user), void *user)

@@ -83,6 +83,9 @@ void world_fini(struct world *world);
  */
 void world_schedule(struct world *world, struct event *event, int64_t delay_us);
 
+/** Lets @event happen at once, or as soon as its actor goes on. */
+void world_happen(struct event *event);
+
 /** Runs until @until_us or a failure. */
 void world_run(struct world *world, int64_t until_us);
 
