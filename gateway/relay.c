@@ -390,14 +390,16 @@ static void take_entry(struct relay *relay, struct topic *topic, const redisRepl
 	bool first = topic_revision(topic) == 0;
 	struct change change;
 	bool owned;
+	int r = 0;
 
 	if (entry->type != REDIS_REPLY_ARRAY || entry->elements < ENTRY_COUNT) {
 		link_enter(relay, topic, LINK_WAITING);
 		return;
 	}
 	read_entry(&change, entry);
-	if ((change.state != RESOURCE_UNKNOWN && topic_apply(topic, &change) < 0) ||
-		link->read_again) {
+	if (change.state != RESOURCE_UNKNOWN)
+		r = topic_apply(topic, &change);
+	if (r < 0 || link->read_again) {
 		link->read_again = false;
 		link_enter(relay, topic, LINK_WAITING);
 		return;
@@ -408,7 +410,9 @@ static void take_entry(struct relay *relay, struct topic *topic, const redisRepl
 	link_enter(relay, topic, LINK_LIVE);
 	if (first)
 		judge_retained(relay, topic, &change, owned);
-	judge(relay, topic, owned, change.checked_at_ms);
+	/* Redis with an older version confirms nothing of ours. */
+	if (r != TOPIC_AHEAD || !owned)
+		judge(relay, topic, owned, change.checked_at_ms);
 	topic_was_read(topic);
 	if (link->needed)
 		read_content(relay, topic);
@@ -697,7 +701,9 @@ static void take_check(
 
 	if (check->revision > held)
 		metrics_add(relay->metrics, METRIC_RESYNCS, 1);
-	judge(relay, topic, check->owner == '+', (int64_t)check->checked_at_ms);
+	/* What was checked since is not what is held: it is judged when it has been read. */
+	if (check->revision == held || check->owner != '+')
+		judge(relay, topic, check->owner == '+', (int64_t)check->checked_at_ms);
 	if (check->revision > held || forgotten || !check->interested ||
 		share_differs(topic))
 		link_enter(relay, topic, LINK_WAITING);
@@ -838,12 +844,15 @@ static void doubt_redis(struct topic *topic, void *user)
 	doubt(user, topic, "redis_unavailable", "Redis cannot be reached");
 }
 
+/* What was confirmed since has a poller, though we have not heard of it yet. */
 static void doubt_pollers(struct topic *topic, void *user)
 {
-	struct relay_link *link = topic_relay_link(topic);
+	struct relay *relay = user;
+	int64_t age_ms = membership_redis_ms(relay->membership) - topic_checked_at_ms(topic);
 
-	if (link->state == LINK_LIVE)
-		doubt(user, topic, "no_poller", "no poller is running");
+	if (topic_relay_link(topic)->state == LINK_LIVE &&
+		age_ms > clock_now_ms(relay->clock) - relay->pollerless_since_ms)
+		doubt(relay, topic, "no_poller", "no poller is running");
 }
 
 static bool any_poller_alive(struct relay *relay)
