@@ -18,7 +18,8 @@ const char *resource_state_name(enum resource_state state)
 
 static bool equals(struct bytes bytes, const char *text)
 {
-	return bytes.length == strlen(text) && memcmp(bytes.start, text, bytes.length) == 0;
+	return bytes.length == strlen(text) &&
+		memcmp(bytes.start, text, bytes.length) == 0;
 }
 
 enum resource_state resource_state_parse(const char *text, size_t length)
@@ -57,8 +58,8 @@ bool change_media_type(struct bytes *media_type, struct bytes type)
 	if (type.length == 0 || memchr(type.start, '/', type.length) == NULL)
 		return false;
 	for (size_t i = 0; i < type.length; i++) {
-		if (type.start[i] <= ' ' || type.start[i] >= 0x7f || type.start[i] == '"' ||
-			type.start[i] == '\\')
+		if (type.start[i] <= ' ' || type.start[i] >= 0x7f ||
+			type.start[i] == '"' || type.start[i] == '\\')
 			return false;
 	}
 	*media_type = type;
@@ -123,11 +124,14 @@ static bool parse_numbers(struct change *change, const struct bytes fields[FIELD
 	uint64_t checked_at, interval;
 
 	if (!field_number(&fields[FIELD_REVISION], &change->revision) ||
-		!field_number(&fields[FIELD_PREVIOUS_REVISION], &change->previous_revision) ||
+		!field_number(
+			&fields[FIELD_PREVIOUS_REVISION], &change->previous_revision) ||
 		!field_number(&fields[FIELD_VERSION], &change->version) ||
-		!field_number(&fields[FIELD_PREVIOUS_VERSION], &change->previous_version) ||
+		!field_number(
+			&fields[FIELD_PREVIOUS_VERSION], &change->previous_version) ||
 		!field_number(&fields[FIELD_CHECKED_AT], &checked_at) ||
-		!field_number(&fields[FIELD_INTERVAL], &interval) || interval > UINT32_MAX)
+		!field_number(&fields[FIELD_INTERVAL], &interval) ||
+		interval > UINT32_MAX)
 		return false;
 	change->checked_at_ms = (int64_t)checked_at;
 	change->interval_ms = (uint32_t)interval;
@@ -145,9 +149,9 @@ static bool parse_bodies(
 			return false;
 	}
 	return field_number(&fields[FIELD_PATCH], &patch) &&
-	       take(&change->patch, &rest, patch) &&
-	       field_number(&fields[FIELD_ERROR], &error) &&
-	       take(&change->error, &rest, error) && rest.length == 0;
+		take(&change->patch, &rest, patch) &&
+		field_number(&fields[FIELD_ERROR], &error) &&
+		take(&change->error, &rest, error) && rest.length == 0;
 }
 
 int change_parse(struct change *change, const char *message, size_t length)

@@ -8,8 +8,9 @@
  *     REVISION PREVIOUS_REVISION VERSION PREVIOUS_VERSION STATE TYPE CHECKED_AT
  *     INTERVAL_MS CONTENT_BYTES PATCH_BYTES ERROR_BYTES\n<content><patch><error>
  *
- * TYPE is "json", or the media type of a text ("text/plain"). CONTENT_BYTES is "-" where the content did not change or is
- * above CHANGE_CONTENT_MAX. Written by common/scripts/commit.lua; read here, strictly.
+ * TYPE is "json", or the media type of a text ("text/plain"). CONTENT_BYTES is "-" where
+ * the content did not change or is above CHANGE_CONTENT_MAX. Written by
+ * common/scripts/commit.lua; read here, strictly.
  */
 
 #include <stdbool.h>
@@ -23,7 +24,7 @@ enum resource_state {
 	RESOURCE_FRESH,
 	RESOURCE_STALE, /* content stands, not confirmed */
 	RESOURCE_ERROR, /* no content yet */
-	RESOURCE_GONE,	/* the upstream says it is no more */
+	RESOURCE_GONE,  /* the upstream says it is no more */
 };
 
 /** "fresh", "stale", …; "unknown" for RESOURCE_UNKNOWN. */
@@ -46,7 +47,7 @@ struct change {
 	uint64_t previous_version;
 	enum resource_state state;
 	struct bytes media_type; /* of a text; empty: JSON */
-	int64_t checked_at_ms; /* by Redis's clock */
+	int64_t checked_at_ms;   /* by Redis's clock */
 	uint32_t interval_ms;
 	struct bytes content; /* start NULL where it is not in the message */
 	struct bytes patch;   /* empty where there is none */
@@ -57,10 +58,11 @@ struct change {
 int change_parse(struct change *change, const char *message, size_t length);
 
 /**
- * Reads a stored type: "json" gives an empty media type, a media type itself. Returns false
- * for anything else, and for what would need escapes in JSON or a header.
+ * Reads a stored type: "json" gives an empty media type, a media type itself. Returns
+ * false for anything else, and for what would need escapes in JSON or a header.
  */
 bool change_media_type(struct bytes *media_type, struct bytes type);
 
-/** Strict decimal without sign or leading zeros, up to 2^63-1; false for anything else. */
+/** Strict decimal without sign or leading zeros, up to 2^63-1; false for anything else.
+ */
 bool change_number(const char *text, size_t length, uint64_t *number);

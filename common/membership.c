@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/random.h"
+#include "common/reply.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,9 +18,9 @@
 #define RETRY_MS 500   /* after an answer that Redis cannot now */
 
 enum membership_state {
-	MEMBERSHIP_OUT,	     /* no session is registered */
+	MEMBERSHIP_OUT,      /* no session is registered */
 	MEMBERSHIP_ENTERING, /* enter was sent */
-	MEMBERSHIP_IN,	     /* registered; the lease may have run out all the same */
+	MEMBERSHIP_IN,       /* registered; the lease may have run out all the same */
 	MEMBERSHIP_LEAVING,  /* buried ourselves, giving up what we held */
 };
 
@@ -35,12 +36,12 @@ struct membership {
 	enum membership_state state;
 	char session[SESSION_MAX + 1];
 	struct clock_timer beat; /* the next enter or renew */
-	bool renewing;		 /* one is under way */
-	int64_t sent_at_ms;	 /* the renewal under way */
-	int64_t lease_end_ms;	 /* monotonic */
-	int64_t valid_since_ms;	 /* monotonic */
-	int64_t bury_from_ms;	 /* monotonic */
-	int64_t redis_ahead_ms;	 /* Redis's clock minus our monotonic one */
+	bool renewing;           /* one is under way */
+	int64_t sent_at_ms;      /* the renewal under way */
+	int64_t lease_end_ms;    /* monotonic */
+	int64_t valid_since_ms;  /* monotonic */
+	int64_t bury_from_ms;    /* monotonic */
+	int64_t redis_ahead_ms;  /* Redis's clock minus our monotonic one */
 
 	struct member *pollers;
 	size_t poller_count;
@@ -103,14 +104,6 @@ static void lose(struct membership *membership)
 
 /* ---- what a renewal answers ---- */
 
-static const char *element_text(const redisReply *reply, size_t index)
-{
-	if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements ||
-		reply->element[index]->type != REDIS_REPLY_STRING)
-		return "";
-	return reply->element[index]->str;
-}
-
 static void note_redis_time(struct membership *membership, const char *now)
 {
 	membership->redis_ahead_ms = strtoll(now, NULL, 10) - membership->sent_at_ms;
@@ -118,8 +111,8 @@ static void note_redis_time(struct membership *membership, const char *now)
 
 static int compare_members(const void *a, const void *b)
 {
-	return strcmp(((const struct member *)a)->session,
-		((const struct member *)b)->session);
+	return strcmp(
+		((const struct member *)a)->session, ((const struct member *)b)->session);
 }
 
 /* Returns whether the set of pollers, or who of them is alive, changed. */
@@ -131,16 +124,17 @@ static bool take_pollers(struct membership *membership, const redisReply *list)
 
 	for (size_t i = 0; i < count; i++) {
 		snprintf(pollers[i].session, sizeof(pollers[i].session), "%s",
-			element_text(list, 2 * i));
-		pollers[i].lease_end_ms = strtoll(element_text(list, 2 * i + 1), NULL, 10);
-		pollers[i].alive = pollers[i].lease_end_ms > membership_redis_ms(membership);
+			reply_word(list, 2 * i));
+		pollers[i].lease_end_ms = strtoll(reply_word(list, 2 * i + 1), NULL, 10);
+		pollers[i].alive =
+			pollers[i].lease_end_ms > membership_redis_ms(membership);
 	}
 	qsort(pollers, count, sizeof(*pollers), compare_members);
 	for (size_t i = 0; i < count && !changed; i++) {
 		const struct member *before = &membership->pollers[i];
 
 		changed = strcmp(pollers[i].session, before->session) != 0 ||
-			  pollers[i].alive != before->alive;
+			pollers[i].alive != before->alive;
 	}
 	free(membership->pollers);
 	membership->pollers = pollers;
@@ -156,7 +150,8 @@ static void reap(struct membership *membership, const char *kind, const char *se
 	redis_args_text(&args, session);
 	redis_args_text(&args, membership_may_bury(membership) ? "1" : "0");
 	redis_args_number(&args, REAP_BATCH);
-	redis_script(membership->redis, REDIS_SCRIPT_REAP, &args, REDIS_NORMAL, NULL, NULL);
+	redis_script(
+		membership->redis, REDIS_SCRIPT_REAP, &args, REDIS_NORMAL, NULL, NULL);
 }
 
 /* Pollers clean up after gateways: they are where polling for nobody would go on. */
@@ -166,7 +161,7 @@ static void reap_gateways(struct membership *membership, const redisReply *list)
 		list->type != REDIS_REPLY_ARRAY || !membership_may_bury(membership))
 		return;
 	for (size_t i = 0; i < list->elements; i++)
-		reap(membership, "gateway", element_text(list, i));
+		reap(membership, "gateway", reply_word(list, i));
 }
 
 static void on_renewed(int error, const redisReply *reply, void *user)
@@ -177,7 +172,7 @@ static void on_renewed(int error, const redisReply *reply, void *user)
 	membership->renewing = false;
 	if (membership->state != MEMBERSHIP_IN || error != 0)
 		return;
-	if (strcmp(element_text(reply, 0), "lost") == 0) {
+	if (reply_is(reply, 0, "lost")) {
 		lose(membership);
 		return;
 	}
@@ -188,12 +183,13 @@ static void on_renewed(int error, const redisReply *reply, void *user)
 		membership->valid_since_ms = clock_now_ms(membership->clock);
 	}
 	membership->lease_end_ms = membership->sent_at_ms + membership->settings.lease_ms;
-	note_redis_time(membership, element_text(reply, 1));
+	note_redis_time(membership, reply_word(reply, 1));
 	if (take_pollers(membership, reply->element[2]))
 		membership->events.on_peers(membership->user);
 	reap_gateways(membership, reply->element[3]);
 	membership->fleet_size = (size_t)reply->element[5]->integer;
-	membership->events.on_renewed((size_t)reply->element[4]->integer, membership->user);
+	membership->events.on_renewed(
+		(size_t)reply->element[4]->integer, membership->user);
 }
 
 static void send_renewal(struct membership *membership)
@@ -213,16 +209,16 @@ static void send_renewal(struct membership *membership)
 	}
 	at = 0;
 	for (size_t i = 0; i < membership->checked.count; i++) {
-		redis_args_add(
-			args, membership->checked.bytes + at, membership->checked.lengths[i]);
+		redis_args_add(args, membership->checked.bytes + at,
+			membership->checked.lengths[i]);
 		at += membership->checked.lengths[i];
 	}
 	redis_args_fini(&membership->facts);
 	redis_args_fini(&membership->checked);
 	membership->renewing = true;
 	membership->sent_at_ms = clock_now_ms(membership->clock);
-	redis_script(membership->redis, REDIS_SCRIPT_RENEW, args, REDIS_URGENT, on_renewed,
-		membership);
+	redis_script(membership->redis, REDIS_SCRIPT_RENEW, args, REDIS_URGENT,
+		on_renewed, membership);
 }
 
 /* ---- entering ---- */
@@ -238,12 +234,12 @@ static void on_entered(int error, const redisReply *reply, void *user)
 		membership_enter(membership, MEMBERSHIP_OUT);
 		return;
 	}
-	if (strcmp(element_text(reply, 0), "entered") != 0) {
+	if (!reply_is(reply, 0, "entered")) {
 		lose(membership);
 		return;
 	}
 	membership->lease_end_ms = membership->sent_at_ms + membership->settings.lease_ms;
-	note_redis_time(membership, element_text(reply, 1));
+	note_redis_time(membership, reply_word(reply, 1));
 	membership->valid_since_ms = clock_now_ms(membership->clock);
 	hold_back_burying(membership);
 	membership_enter(membership, MEMBERSHIP_IN);
@@ -270,8 +266,8 @@ static void send_enter(struct membership *membership)
 	redis_args_text(&args, membership->settings.version);
 	membership->renewing = true;
 	membership->sent_at_ms = clock_now_ms(membership->clock);
-	redis_script(membership->redis, REDIS_SCRIPT_ENTER, &args, REDIS_URGENT, on_entered,
-		membership);
+	redis_script(membership->redis, REDIS_SCRIPT_ENTER, &args, REDIS_URGENT,
+		on_entered, membership);
 }
 
 /* Enters or renews, whichever is due; never two at once. */
@@ -358,8 +354,8 @@ void membership_leave(
 /* ---- public ---- */
 
 struct membership *membership_new(struct clock *clock, struct redis *redis,
-	const struct membership_settings *settings, const struct membership_events *events,
-	void *user)
+	const struct membership_settings *settings,
+	const struct membership_events *events, void *user)
 {
 	struct membership *membership = xcalloc(1, sizeof(*membership));
 
@@ -408,7 +404,7 @@ const char *membership_session(const struct membership *membership)
 bool membership_valid(const struct membership *membership)
 {
 	return membership->state == MEMBERSHIP_IN &&
-	       clock_now_ms(membership->clock) < membership->lease_end_ms;
+		clock_now_ms(membership->clock) < membership->lease_end_ms;
 }
 
 int64_t membership_valid_since_ms(const struct membership *membership)
@@ -419,7 +415,7 @@ int64_t membership_valid_since_ms(const struct membership *membership)
 bool membership_may_bury(const struct membership *membership)
 {
 	return membership_valid(membership) &&
-	       clock_now_ms(membership->clock) >= membership->bury_from_ms;
+		clock_now_ms(membership->clock) >= membership->bury_from_ms;
 }
 
 int64_t membership_redis_ms(const struct membership *membership)

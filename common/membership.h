@@ -23,16 +23,17 @@ enum membership_kind { MEMBERSHIP_POLLER, MEMBERSHIP_GATEWAY };
 struct membership;
 
 /*
- * Sweeps of the whole fleet together: so many addresses a second cost Redis about 1 % of its
- * core (tests/bench/run idle). Each process takes its share.
+ * Sweeps of the whole fleet together: so many addresses a second cost Redis about 1 % of
+ * its core (tests/bench/run idle). Each process takes its share.
  */
 #define MEMBERSHIP_SWEEP_PER_S 1200
 
 /** A poller's session, as of the last renewal. */
 struct member {
 	char session[SESSION_MAX + 1];
-	int64_t lease_end_ms; /* by Redis's clock; 0: buried, and something of it is left */
-	bool alive;	      /* its lease ran when we were told */
+	int64_t lease_end_ms; /* by Redis's clock; 0: buried, and something of it is left
+			       */
+	bool alive;           /* its lease ran when we were told */
 };
 
 struct membership_settings {
@@ -49,16 +50,16 @@ struct membership_events {
 	void (*on_lost)(void *user);
 	/* Pollers came, left, or let their lease run out. */
 	void (*on_peers)(void *user);
-	/* Before each renewal: name what was checked, by membership_checked(), and fields for
-	 * the session's hash, by membership_fact(). */
+	/* Before each renewal: name what was checked, by membership_checked(), and fields
+	 * for the session's hash, by membership_fact(). */
 	void (*on_renewing)(void *user);
 	/* A renewal was taken; Redis lists @held addresses as this session's. */
 	void (*on_renewed)(size_t held, void *user);
 };
 
 struct membership *membership_new(struct clock *clock, struct redis *redis,
-	const struct membership_settings *settings, const struct membership_events *events,
-	void *user);
+	const struct membership_settings *settings,
+	const struct membership_events *events, void *user);
 void membership_free(struct membership *membership);
 
 /* What main passes on from redis.h. */
@@ -77,10 +78,12 @@ int64_t membership_valid_since_ms(const struct membership *membership);
 /** Whether we may bury others: not in the first lease after a reconnect or a pause. */
 bool membership_may_bury(const struct membership *membership);
 
-/** Redis's clock, estimated; milliseconds since 1970. The host's until Redis was heard. */
+/** Redis's clock, estimated; milliseconds since 1970. The host's until Redis was heard.
+ */
 int64_t membership_redis_ms(const struct membership *membership);
 
-/** All pollers of which something is left, sorted by session; valid until the next turn. */
+/** All pollers of which something is left, sorted by session; valid until the next turn.
+ */
 size_t membership_pollers(
 	const struct membership *membership, const struct member **pollers);
 

@@ -37,8 +37,8 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void process_init(struct process *process, uv_loop_t *loop, void (*on_stop)(void *user),
-	void *user)
+void process_init(
+	struct process *process, uv_loop_t *loop, void (*on_stop)(void *user), void *user)
 {
 	*process = (struct process){.loop = loop, .on_stop = on_stop, .user = user};
 	signal(SIGPIPE, SIG_IGN);
@@ -55,7 +55,8 @@ void process_fini(struct process *process)
 
 void process_refused(struct process *process, const char *reason)
 {
-	log_error("Redis refuses us, mend its configuration or ours reason=\"%s\"", reason);
+	log_error(
+		"Redis refuses us, mend its configuration or ours reason=\"%s\"", reason);
 	if (process->was_up)
 		return;
 	process->status = 1;

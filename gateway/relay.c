@@ -4,6 +4,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/reply.h"
 #include "gateway/relay_link.h"
 
 #include <errno.h>
@@ -21,8 +22,8 @@
 #define UNAVAILABLE_MS 2000   /* Redis may be away this long before anybody is told */
 #define GRACE_MS 2000         /* beyond the lease, before no_poller is said */
 #define NOTED_MS 12000        /* how old checked_at in Redis may be for a living owner */
-#define AGE_MS 5000	       /* between two looks at how old everything is */
-#define SURPLUS_RENEWALS 3     /* with more interest in Redis than here, before we look */
+#define AGE_MS 5000           /* between two looks at how old everything is */
+#define SURPLUS_RENEWALS 3    /* with more interest in Redis than here, before we look */
 #define SUSPECT_CHECK_MS 1000 /* between two looks at what may have no poller */
 
 struct relay {
@@ -184,23 +185,6 @@ static void stop_listening(struct relay *relay, struct topic *topic)
 
 /* ---- what interest answers ---- */
 
-static struct bytes element_bytes(const redisReply *entry, size_t index)
-{
-	if (index >= entry->elements || entry->element[index]->type != REDIS_REPLY_STRING)
-		return (struct bytes){NULL, 0};
-	return (struct bytes){
-		entry->element[index]->str, (size_t)entry->element[index]->len};
-}
-
-static uint64_t element_number(const redisReply *entry, size_t index)
-{
-	struct bytes bytes = element_bytes(entry, index);
-	uint64_t number = 0;
-
-	change_number(bytes.start, bytes.length, &number);
-	return number;
-}
-
 enum entry_field {
 	ENTRY_REVISION,
 	ENTRY_VERSION,
@@ -216,17 +200,17 @@ enum entry_field {
 
 static void read_entry(struct change *change, const redisReply *entry)
 {
-	struct bytes state = element_bytes(entry, ENTRY_STATE);
-	struct bytes type = element_bytes(entry, ENTRY_TYPE);
+	struct bytes state = reply_bytes(entry, ENTRY_STATE);
+	struct bytes type = reply_bytes(entry, ENTRY_TYPE);
 
 	*change = (struct change){
-		.revision = element_number(entry, ENTRY_REVISION),
-		.version = element_number(entry, ENTRY_VERSION),
+		.revision = reply_number(entry, ENTRY_REVISION),
+		.version = reply_number(entry, ENTRY_VERSION),
 		.state = resource_state_parse(state.start, state.length),
-		.checked_at_ms = (int64_t)element_number(entry, ENTRY_CHECKED_AT),
-		.interval_ms = (uint32_t)element_number(entry, ENTRY_INTERVAL),
-		.error = element_bytes(entry, ENTRY_ERROR),
-		.content = element_bytes(entry, ENTRY_CONTENT),
+		.checked_at_ms = (int64_t)reply_number(entry, ENTRY_CHECKED_AT),
+		.interval_ms = (uint32_t)reply_number(entry, ENTRY_INTERVAL),
+		.error = reply_bytes(entry, ENTRY_ERROR),
+		.content = reply_bytes(entry, ENTRY_CONTENT),
 	};
 	if (!change_media_type(&change->media_type, type))
 		change->state = RESOURCE_UNKNOWN;
@@ -242,8 +226,7 @@ static bool confirmed_within(
 static int64_t sweep_length_ms(const struct relay *relay)
 {
 	int64_t paced_ms = (int64_t)(relay->live_count *
-				     membership_fleet_size(relay->membership) * 1000 /
-				     MEMBERSHIP_SWEEP_PER_S);
+		membership_fleet_size(relay->membership) * 1000 / MEMBERSHIP_SWEEP_PER_S);
 
 	return paced_ms > SWEEP_MS ? paced_ms : SWEEP_MS;
 }
@@ -273,13 +256,15 @@ static void judge(
 	}
 	link->ownerless_since_ms = 0;
 	if (topic_revision(topic) != 0 &&
-		(topic_doubt_code(topic) == NULL || checked_at_ms >= link->doubted_at_ms ||
+		(topic_doubt_code(topic) == NULL ||
+			checked_at_ms >= link->doubted_at_ms ||
 			confirmed_within(relay, checked_at_ms,
 				topic_interval_ms(topic) + GRACE_MS)))
 		trust(topic);
 }
 
-/* By our own clock alone: Redis may be too unwell to say anything. It is asked once more. */
+/* By our own clock alone: Redis may be too unwell to say anything. It is asked once more.
+ */
 static void judge_age(struct topic *topic, void *user)
 {
 	struct relay *relay = user;
@@ -334,15 +319,16 @@ static const char *const content_fields[] = {"revision", "version", "state", "ty
 static void on_read(int error, const redisReply *reply, void *user)
 {
 	struct reading *reading = user;
-	struct topic *topic =
-		topic_find(reading->relay->topics, reading->address, strlen(reading->address));
+	struct topic *topic = topic_find(
+		reading->relay->topics, reading->address, strlen(reading->address));
 	struct change change;
 
 	free(reading);
 	if (topic == NULL)
 		return;
 	topic_relay_link(topic)->reading = false;
-	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements < ENTRY_COUNT)
+	if (error != 0 || reply->type != REDIS_REPLY_ARRAY ||
+		reply->elements < ENTRY_COUNT)
 		return;
 	read_entry(&change, reply);
 	if (change.state != RESOURCE_UNKNOWN)
@@ -404,7 +390,7 @@ static void take_entry(struct relay *relay, struct topic *topic, const redisRepl
 		link_enter(relay, topic, LINK_WAITING);
 		return;
 	}
-	owned = element_bytes(entry, ENTRY_OWNER).length > 0;
+	owned = reply_bytes(entry, ENTRY_OWNER).length > 0;
 	link->touched_at_ms = clock_now_ms(relay->clock);
 	link->read = true;
 	link_enter(relay, topic, LINK_LIVE);
@@ -701,7 +687,8 @@ static void take_check(
 
 	if (check->revision > held)
 		metrics_add(relay->metrics, METRIC_RESYNCS, 1);
-	/* What was checked since is not what is held: it is judged when it has been read. */
+	/* What was checked since is not what is held: it is judged when it has been read.
+	 */
 	if (check->revision == held || check->owner != '+')
 		judge(relay, topic, check->owner == '+', (int64_t)check->checked_at_ms);
 	if (check->revision > held || forgotten || !check->interested ||
@@ -783,7 +770,7 @@ static struct batch *check_batch_new(struct relay *relay, size_t most)
 static bool can_ask(const struct relay *relay)
 {
 	return !relay->sweeping && redis_is_up(relay->redis) &&
-	       membership_valid(relay->membership);
+		membership_valid(relay->membership);
 }
 
 /* Those that may have no poller are looked at every second, some at a time. */
@@ -848,7 +835,8 @@ static void doubt_redis(struct topic *topic, void *user)
 static void doubt_pollers(struct topic *topic, void *user)
 {
 	struct relay *relay = user;
-	int64_t age_ms = membership_redis_ms(relay->membership) - topic_checked_at_ms(topic);
+	int64_t age_ms =
+		membership_redis_ms(relay->membership) - topic_checked_at_ms(topic);
 
 	if (topic_relay_link(topic)->state == LINK_LIVE &&
 		age_ms > clock_now_ms(relay->clock) - relay->pollerless_since_ms)
@@ -910,7 +898,7 @@ static void drop_interest(struct relay *relay, const redisReply *addresses)
 
 	redis_args_text(&args, membership_session(relay->membership));
 	for (size_t i = 0; i < addresses->elements; i++) {
-		struct bytes address = element_bytes(addresses, i);
+		struct bytes address = reply_bytes(addresses, i);
 
 		if (address.start != NULL &&
 			topic_find(relay->topics, address.start, address.length) == NULL)
@@ -925,15 +913,15 @@ static void drop_interest(struct relay *relay, const redisReply *addresses)
 static void on_interests(int error, const redisReply *reply, void *user)
 {
 	struct relay *relay = user;
-	struct bytes cursor;
+	const char *cursor;
 
 	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
 		reply->element[1]->type != REDIS_REPLY_ARRAY)
 		return;
 	drop_interest(relay, reply->element[1]);
-	cursor = element_bytes(reply, 0);
-	if (cursor.length > 0 && strcmp(cursor.start, "0") != 0)
-		read_interests(relay, cursor.start);
+	cursor = reply_word(reply, 0);
+	if (cursor[0] != '\0' && strcmp(cursor, "0") != 0)
+		read_interests(relay, cursor);
 }
 
 static void read_interests(struct relay *relay, const char *cursor)
@@ -961,8 +949,8 @@ static void leave_again(struct topic *topic, void *user)
 }
 
 /*
- * More than we know of, and not just for a moment: a lost reply, or a replica that took over
- * and knew less of what we gave up.
+ * More than we know of, and not just for a moment: a lost reply, or a replica that took
+ * over and knew less of what we gave up.
  */
 void relay_on_renewed(struct relay *relay, size_t held)
 {

@@ -35,8 +35,8 @@ void relay_on_message(struct relay *relay, const char *channel, size_t channel_l
 	const char *payload, size_t length);
 
 /**
- * Whether @topic shows what Redis held when it was last registered, or a doubt about it: not
- * so before the first answer, and again after everybody was paused.
+ * Whether @topic shows what Redis held when it was last registered, or a doubt about it:
+ * not so before the first answer, and again after everybody was paused.
  */
 bool relay_has_read(struct topic *topic);
 

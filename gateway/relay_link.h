@@ -23,12 +23,12 @@ struct relay_link {
 	enum relay_link_state state;
 	struct list on_list;        /* of the relay's list for this state */
 	struct list suspect;        /* among those that may have no poller */
-	bool registered;	/* Redis may know our interest */
+	bool registered;            /* Redis may know our interest */
 	bool read_again;            /* while REGISTERING: once more afterwards */
 	bool held;                  /* named in a check under way: must not be freed */
-	bool read;		/* what is held was read since it was last OFF */
-	bool needed;		/* the content is missing and somebody is owed it */
-	bool reading;		/* it is being read */
+	bool read;                  /* what is held was read since it was last OFF */
+	bool needed;                /* the content is missing and somebody is owed it */
+	bool reading;               /* it is being read */
 	uint32_t subscribers;       /* as registered */
 	uint32_t interval_ms;       /* as registered */
 	int64_t waiting_since_ms;   /* monotonic; when it was last wanted anew */

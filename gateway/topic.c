@@ -50,18 +50,18 @@ struct topic {
 	int64_t checked_at_ms;
 	uint32_t interval_ms; /* the owner's */
 	enum resource_state stored_state;
-	char *stored_error;	/* JSON, or NULL */
-	const char *doubt;	/* code, or NULL */
-	char *doubt_error;	/* JSON; NULL where there is no doubt */
-	uint32_t state_serial;	/* counts what is told of the state; from 1 */
-	struct frame *state;	/* made when first owed */
-	struct frame *patch;	/* to version, or NULL */
-	uint64_t patch_base;	/* what it starts from */
-	struct frame *content;	/* NULL: none yet */
+	char *stored_error;       /* JSON, or NULL */
+	const char *doubt;        /* code, or NULL */
+	char *doubt_error;        /* JSON; NULL where there is no doubt */
+	uint32_t state_serial;    /* counts what is told of the state; from 1 */
+	struct frame *state;      /* made when first owed */
+	struct frame *patch;      /* to version, or NULL */
+	uint64_t patch_base;      /* what it starts from */
+	struct frame *content;    /* NULL: none yet */
 	uint64_t content_version; /* below version where only the patch has come */
 	size_t content_length;
 	char *media_type; /* of a text; NULL: JSON */
-	char *text;	  /* the content where it is a text; else it lies in the frame */
+	char *text;       /* the content where it is a text; else it lies in the frame */
 	bool read_first;  /* somebody claims to hold something newer */
 	char address[];
 };
@@ -248,8 +248,9 @@ static void tell_interest(struct topic *topic)
 
 static bool is_full(struct topic_table *table, const struct catalog_target *target)
 {
-	return target->type == NULL && raw_count(table, target->provider)->watched >=
-					       target->provider->limits.raw_addresses_max;
+	return target->type == NULL &&
+		raw_count(table, target->provider)->watched >=
+		target->provider->limits.raw_addresses_max;
 }
 
 static void count_raw(struct topic *topic, int more)
@@ -339,7 +340,8 @@ static bool content_is_here(const struct topic *topic)
 	return topic->content != NULL && topic->content_version == topic->version;
 }
 
-static bool owes_version(const struct topic *topic, const struct subscription *subscription)
+static bool owes_version(
+	const struct topic *topic, const struct subscription *subscription)
 {
 	return topic->version != 0 && subscription->version_given != topic->version;
 }
@@ -435,8 +437,7 @@ struct bytes topic_content(const struct topic *topic)
 		return (struct bytes){topic->text, topic->content_length};
 	/* The frame ends with the content and one closing brace. */
 	return (struct bytes){frame_payload(topic->content) +
-				      frame_payload_length(topic->content) - 1 -
-				      topic->content_length,
+			frame_payload_length(topic->content) - 1 - topic->content_length,
 		topic->content_length};
 }
 
@@ -488,7 +489,8 @@ static uint32_t fastest_granted_ms(const struct topic *topic)
 
 struct topic_interest topic_interest(const struct topic *topic)
 {
-	struct topic_interest interest = {topic->visible_count, fastest_granted_ms(topic)};
+	struct topic_interest interest = {
+		topic->visible_count, fastest_granted_ms(topic)};
 
 	if (interest.interval_ms == topic->interval.default_ms ||
 		interest.interval_ms == UINT32_MAX)
@@ -548,9 +550,9 @@ static int take_content(struct topic *topic, const struct change *change)
 	topic->content = frame;
 	topic->text = text;
 	topic->content_length = change->content.length;
-	topic->media_type =
-		text != NULL ? xstrndup(change->media_type.start, change->media_type.length)
-			     : NULL;
+	topic->media_type = text != NULL
+		? xstrndup(change->media_type.start, change->media_type.length)
+		: NULL;
 	topic->content_version = change->version;
 	return 0;
 }
@@ -653,7 +655,7 @@ int topic_apply(struct topic *topic, const struct change *change)
 static void correct_those_ahead(struct topic *topic)
 {
 	topic->read_first = false;
-	list_each(link, &topic->subscriptions) {
+	list_each (link, &topic->subscriptions) {
 		struct subscription *subscription;
 
 		if (link == &topic->cursor)

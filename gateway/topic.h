@@ -34,7 +34,7 @@ struct subscription {
 	uint64_t version_given; /* what the subscriber holds; 0 for nothing */
 	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
 	uint32_t interval_ms;   /* granted */
-	bool patches;		/* takes patches where it sits at their base */
+	bool patches;           /* takes patches where it sits at their base */
 	bool paused;            /* by subscription_pause() only */
 };
 
@@ -92,9 +92,9 @@ void subscription_holds(struct subscription *subscription, uint64_t version);
 
 /**
  * The frame that @subscription should get next, or NULL when it has everything there is
- * now: the patch or content first, then a state that is not fresh or newly fresh. The frame belongs to the
- * topic; keep it with frame_keep() beyond the next turn. When it was handed over (whole,
- * or to somebody who will finish), call subscription_given().
+ * now: the patch or content first, then a state that is not fresh or newly fresh. The
+ * frame belongs to the topic; keep it with frame_keep() beyond the next turn. When it was
+ * handed over (whole, or to somebody who will finish), call subscription_given().
  */
 struct frame *subscription_owed(struct subscription *subscription);
 void subscription_given(struct subscription *subscription);
@@ -136,7 +136,8 @@ struct topic_interest topic_interest(const struct topic *topic);
 /** Subscriptions of any kind, paused ones too. */
 uint32_t topic_subscribers(const struct topic *topic);
 
-/** The interval that polls keep to at most: the owner's, or what our viewers were granted. */
+/** The interval that polls keep to at most: the owner's, or what our viewers were
+ * granted. */
 uint32_t topic_pace_ms(const struct topic *topic);
 
 /** The relay's own data in each topic, and back. */
@@ -147,8 +148,8 @@ struct topic *topic_of_relay_link(struct relay_link *link);
  * Applies stored state, from a change or a re-read, and tells the subscriptions. Ignored
  * unless its revision is above the one held, or it brings the content that is missing.
  *
- * @change  with the content of its version; or with a patch from the version held; or with
- *          neither, where the version is the one held
+ * @change  with the content of its version; or with a patch from the version held; or
+ * with neither, where the version is the one held
  *
  * Returns 0, TOPIC_AHEAD where Redis has forgotten the version held and has an older one
  * (ignored: registering makes ours a floor), -ENOMEM (nothing changed), or -ESTALE where
@@ -158,8 +159,8 @@ struct topic *topic_of_relay_link(struct relay_link *link);
 int topic_apply(struct topic *topic, const struct change *change);
 
 /**
- * Redis was read: everybody is asked again, and whoever claimed to hold something newer than
- * this is given it.
+ * Redis was read: everybody is asked again, and whoever claimed to hold something newer
+ * than this is given it.
  */
 void topic_was_read(struct topic *topic);
 

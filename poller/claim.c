@@ -3,6 +3,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/reply.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,21 +13,21 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define CLAIM_BATCH 200	    /* addresses per claim or release call: some ms of Redis */
-#define CALLS_MAX 4	    /* of them under way at once */
-#define LOOK_MS 1000	    /* between two looks for what nobody owns */
-#define SCAN_COUNT 1000	    /* addresses per SSCAN or HSCAN */
-#define TURN_MS 250	    /* how long the better ranked are waited for, each */
-#define TURNS_MAX 8	    /* the last in a large fleet do not wait for ever */
-#define LINGER_MS 5000	    /* a resource without viewers stays ours that long */
-#define CHECK_BATCH 300	    /* addresses per sweep call */
-#define TICK_MS 250	    /* between two calls of a sweep */
-#define SWEEP_MS 10000	    /* a whole sweep, where there are few enough */
-#define TOUCH_MS 300000	    /* a third of what keys live; TTL in scripts/prelude.lua */
-#define NOTE_MS 10000	    /* how often checked_at of one resource goes to Redis */
-#define NOTES_MAX 5000	    /* resources noted with one renewal */
-#define SURPLUS_RENEWALS 3  /* with more owned in Redis than here, before we look */
-#define SPREAD_PER_S 2000   /* first polls a second after a large takeover */
+#define CLAIM_BATCH 200    /* addresses per claim or release call: some ms of Redis */
+#define CALLS_MAX 4        /* of them under way at once */
+#define LOOK_MS 1000       /* between two looks for what nobody owns */
+#define SCAN_COUNT 1000    /* addresses per SSCAN or HSCAN */
+#define TURN_MS 250        /* how long the better ranked are waited for, each */
+#define TURNS_MAX 8        /* the last in a large fleet do not wait for ever */
+#define LINGER_MS 5000     /* a resource without viewers stays ours that long */
+#define CHECK_BATCH 300    /* addresses per sweep call */
+#define TICK_MS 250        /* between two calls of a sweep */
+#define SWEEP_MS 10000     /* a whole sweep, where there are few enough */
+#define TOUCH_MS 300000    /* a third of what keys live; TTL in scripts/prelude.lua */
+#define NOTE_MS 10000      /* how often checked_at of one resource goes to Redis */
+#define NOTES_MAX 5000     /* resources noted with one renewal */
+#define SURPLUS_RENEWALS 3 /* with more owned in Redis than here, before we look */
+#define SPREAD_PER_S 2000  /* first polls a second after a large takeover */
 
 struct claim {
 	struct clock *clock;
@@ -48,10 +49,10 @@ struct claim {
 	bool draining;
 
 	struct candidate *candidates; /* by address */
-	struct list ready;	      /* candidates whose turn has come */
-	struct list releases;	      /* to be sent */
+	struct list ready;            /* candidates whose turn has come */
+	struct list releases;         /* to be sent */
 	struct release *releasing;    /* those and the ones under way, by address */
-	int calls;		      /* claim and release calls under way */
+	int calls;                    /* claim and release calls under way */
 	struct clock_timer flush;
 	struct clock_timer tick;
 	struct clock_timer look;
@@ -69,8 +70,8 @@ struct candidate {
 	char address[];
 };
 
-/* A release until its answer; the resource is gone already. No claim of the address is sent
- * meanwhile: after a NOSCRIPT a later command may overtake. */
+/* A release until its answer; the resource is gone already. No claim of the address is
+ * sent meanwhile: after a NOSCRIPT a later command may overtake. */
 struct release {
 	UT_hash_handle hh;
 	struct list link;
@@ -118,11 +119,11 @@ static bool known_to_catalog(const struct claim *claim, const char *text)
 	static struct catalog_target target;
 
 	return address_parse(&address, text, strlen(text)) == ADDRESS_OK &&
-	       catalog_resolve(claim->catalog, &address, &target) == CATALOG_OK;
+		catalog_resolve(claim->catalog, &address, &target) == CATALOG_OK;
 }
 
-static void set_interval(struct claim *claim, struct resource *resource, uint64_t wished_ms,
-	bool default_wanted)
+static void set_interval(struct claim *claim, struct resource *resource,
+	uint64_t wished_ms, bool default_wanted)
 {
 	static struct address address;
 	static struct catalog_target target;
@@ -305,37 +306,6 @@ static struct resource *resource_new(struct claim *claim, const char *address)
 
 /* ---- what claim answers ---- */
 
-static struct bytes element_bytes(const redisReply *entry, size_t index)
-{
-	if (entry->type != REDIS_REPLY_ARRAY || index >= entry->elements ||
-		entry->element[index]->type != REDIS_REPLY_STRING)
-		return (struct bytes){"", 0};
-	return (struct bytes){entry->element[index]->str, (size_t)entry->element[index]->len};
-}
-
-static bool element_is(const redisReply *entry, size_t index, const char *text)
-{
-	struct bytes bytes = element_bytes(entry, index);
-
-	return bytes.length == strlen(text) && memcmp(bytes.start, text, bytes.length) == 0;
-}
-
-static uint64_t element_number(const redisReply *entry, size_t index)
-{
-	struct bytes bytes = element_bytes(entry, index);
-	uint64_t number = 0;
-
-	change_number(bytes.start, bytes.length, &number);
-	return number;
-}
-
-static char *element_text(const redisReply *entry, size_t index)
-{
-	struct bytes bytes = element_bytes(entry, index);
-
-	return bytes.length > 0 ? xstrdup(bytes.start) : NULL;
-}
-
 enum claimed_field {
 	CLAIMED_REVISION = 1,
 	CLAIMED_VERSION,
@@ -357,26 +327,25 @@ enum claimed_field {
 /* Takes over what is stored; the error's text is not compared, only written anew. */
 static void take_stored(struct resource *resource, const redisReply *entry)
 {
-	struct bytes digest = element_bytes(entry, CLAIMED_DIGEST);
-	struct bytes state = element_bytes(entry, CLAIMED_STATE);
+	struct bytes state = reply_bytes(entry, CLAIMED_STATE);
 
-	resource->revision = element_number(entry, CLAIMED_REVISION);
-	resource->version = element_number(entry, CLAIMED_VERSION);
+	resource->revision = reply_number(entry, CLAIMED_REVISION);
+	resource->version = reply_number(entry, CLAIMED_VERSION);
 	resource->state = resource_state_parse(state.start, state.length);
 	resource->failure[0] = '\0';
-	snprintf(resource->digest.text, sizeof(resource->digest.text), "%.*s",
-		(int)digest.length, digest.start);
+	snprintf(resource->digest.text, sizeof(resource->digest.text), "%s",
+		reply_word(entry, CLAIMED_DIGEST));
 	free(resource->etag);
 	free(resource->last_modified);
-	resource->etag = element_text(entry, CLAIMED_ETAG);
-	resource->last_modified = element_text(entry, CLAIMED_LAST_MODIFIED);
+	resource->etag = reply_copy(entry, CLAIMED_ETAG);
+	resource->last_modified = reply_copy(entry, CLAIMED_LAST_MODIFIED);
 	if (resource->polls == 0)
-		resource->polls = element_number(entry, CLAIMED_POLLS);
+		resource->polls = reply_number(entry, CLAIMED_POLLS);
 }
 
 static void take_floor(struct resource *resource, const redisReply *entry)
 {
-	uint64_t floor = element_number(entry, CLAIMED_FLOOR);
+	uint64_t floor = reply_number(entry, CLAIMED_FLOOR);
 
 	if (floor <= resource->version)
 		return;
@@ -388,36 +357,37 @@ static void take_new(struct claim *claim, const char *address, const redisReply 
 	int64_t spread_ms)
 {
 	struct resource *resource = resource_new(claim, address);
-	bool wanted = element_is(entry, CLAIMED_WANTED, "1");
+	bool wanted = reply_is(entry, CLAIMED_WANTED, "1");
 
 	take_stored(resource, entry);
 	take_floor(resource, entry);
-	resource->checked_at_ms = (int64_t)element_number(entry, CLAIMED_CHECKED_AT);
+	resource->checked_at_ms = (int64_t)reply_number(entry, CLAIMED_CHECKED_AT);
 	resource->noted_at_ms = resource->checked_at_ms;
-	set_interval(claim, resource, element_number(entry, CLAIMED_WISHED),
-		element_is(entry, CLAIMED_DEFAULT, "1"));
+	set_interval(claim, resource, reply_number(entry, CLAIMED_WISHED),
+		reply_is(entry, CLAIMED_DEFAULT, "1"));
 	metrics_add(claim->metrics, METRIC_CLAIMS, 1);
-	if (element_bytes(entry, CLAIMED_FORMER).length > 0)
+	if (reply_bytes(entry, CLAIMED_FORMER).length > 0)
 		metrics_add(claim->metrics, METRIC_TAKEOVERS, 1);
 	claim->events.claimed(resource, spread_ms, claim->user);
 	set_wanted(claim, resource, wanted);
 }
 
-/* We had it: what is stored may be other than we thought, or viewers want another pace. */
+/* We had it: what is stored may be other than we thought, or viewers want another pace.
+ */
 static void take_again(
 	struct claim *claim, struct resource *resource, const redisReply *entry)
 {
-	bool wanted = element_is(entry, CLAIMED_WANTED, "1");
+	bool wanted = reply_is(entry, CLAIMED_WANTED, "1");
 
 	/* A commit under way will say so itself. */
 	if (!resource->busy &&
-		element_number(entry, CLAIMED_REVISION) != resource->revision) {
+		reply_number(entry, CLAIMED_REVISION) != resource->revision) {
 		take_stored(resource, entry);
 		resource->whole = true;
 	}
 	take_floor(resource, entry);
-	set_interval(claim, resource, element_number(entry, CLAIMED_WISHED),
-		element_is(entry, CLAIMED_DEFAULT, "1"));
+	set_interval(claim, resource, reply_number(entry, CLAIMED_WISHED),
+		reply_is(entry, CLAIMED_DEFAULT, "1"));
 	set_wanted(claim, resource, wanted);
 	if (wanted)
 		claim->events.reread(resource, claim->user);
@@ -428,7 +398,7 @@ static void take_entry(struct claim *claim, const char *address, const redisRepl
 {
 	struct resource *resource = claim_find(claim, address);
 
-	if (element_is(entry, 0, "claimed")) {
+	if (reply_is(entry, 0, "claimed")) {
 		if (resource == NULL)
 			take_new(claim, address, entry, spread_ms);
 		else
@@ -462,11 +432,12 @@ static void on_claimed(int error, const redisReply *reply, void *user)
 	struct claim *claim = call->claim;
 	bool ours = strcmp(call->session, membership_session(claim->membership)) == 0;
 	bool done = error == 0 && reply->type == REDIS_REPLY_ARRAY &&
-		    reply->elements == call->count + 1 && ours;
+		reply->elements == call->count + 1 && ours;
 
 	claim->calls--;
 	for (size_t i = 0; i < call->count; i++) {
-		/* Given up since it was sent: the answer is about a claim that has ended. */
+		/* Given up since it was sent: the answer is about a claim that has ended.
+		 */
 		if (is_releasing(claim, call->candidates[i]->address))
 			call->candidates[i]->again = true;
 		else if (done && !claim->draining)
@@ -490,7 +461,7 @@ static bool claim_some(struct claim *claim)
 	redis_args_text(&args, call->session);
 	redis_args_text(&args, membership_may_bury(claim->membership) ? "1" : "0");
 	redis_args_text(&args, "0");
-	list_each(link, &claim->ready) {
+	list_each (link, &claim->ready) {
 		struct candidate *candidate =
 			container_of(link, struct candidate, on_ready);
 
@@ -633,7 +604,7 @@ static void on_scanned(int error, const redisReply *reply, void *user)
 	}
 	page = reply->element[1];
 	for (size_t i = 0; i < page->elements; i += scan->stride) {
-		char *address = element_text(page, i);
+		char *address = reply_copy(page, i);
 
 		if (address != NULL && scan->own)
 			adopt(scan->claim, address);
@@ -641,7 +612,7 @@ static void on_scanned(int error, const redisReply *reply, void *user)
 			scan->found = true;
 		free(address);
 	}
-	if (element_is(reply, 0, "0"))
+	if (reply_is(reply, 0, "0"))
 		scan_end(scan, true);
 	else
 		scan_on(scan, reply->element[0]->str);
@@ -758,8 +729,9 @@ static bool interest_differs(const struct resource *resource, const struct check
 {
 	if (check->wanted != (resource->hold == HOLD_KEPT))
 		return true;
-	return check->wanted && (check->wished_ms != resource->wished_ms ||
-					(check->default_wanted != 0) != resource->default_wanted);
+	return check->wanted &&
+		(check->wished_ms != resource->wished_ms ||
+			(check->default_wanted != 0) != resource->default_wanted);
 }
 
 /* Claiming tells the rest: held by another, ours with other content, unwanted. */
@@ -779,14 +751,15 @@ static void on_checked(int error, const redisReply *reply, void *user)
 {
 	struct check_call *call = user;
 	struct claim *claim = call->claim;
-	size_t answered = error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+	size_t answered =
+		error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
 
 	claim->sweeping = false;
 	for (size_t i = 0; i < call->count; i++) {
 		struct resource *resource = claim_find(claim, call->addresses[i]);
 
 		if (i < answered && resource != NULL)
-			take_check(claim, resource, element_bytes(reply, i).start);
+			take_check(claim, resource, reply_word(reply, i));
 		free(call->addresses[i]);
 	}
 	free(call);
@@ -796,12 +769,12 @@ static size_t sweep_due(struct claim *claim)
 {
 	size_t count = HASH_COUNT(claim->resources);
 	double share = (double)MEMBERSHIP_SWEEP_PER_S * TICK_MS / 1000 /
-		       (double)membership_fleet_size(claim->membership);
+		(double)membership_fleet_size(claim->membership);
 	size_t due;
 
 	claim->sweep_debt += (double)count * TICK_MS / SWEEP_MS < share
-				     ? (double)count * TICK_MS / SWEEP_MS
-				     : share;
+		? (double)count * TICK_MS / SWEEP_MS
+		: share;
 	due = (size_t)claim->sweep_debt;
 	if (due < claim->resync_left)
 		due = claim->resync_left;
@@ -818,8 +791,8 @@ static size_t sweep_due(struct claim *claim)
 static void touch(struct claim *claim, struct redis_args *touched)
 {
 	if (touched->count > 2)
-		redis_script(claim->redis, REDIS_SCRIPT_TOUCH, touched, REDIS_NORMAL, NULL,
-			NULL);
+		redis_script(claim->redis, REDIS_SCRIPT_TOUCH, touched, REDIS_NORMAL,
+			NULL, NULL);
 	redis_args_fini(touched);
 }
 
@@ -862,7 +835,8 @@ static void on_tick(struct clock_timer *timer)
 	struct claim *claim = container_of(timer, struct claim, tick);
 
 	clock_timer_start_in(timer, TICK_MS);
-	if (claim->was_valid && !membership_valid(claim->membership) && !claim->draining) {
+	if (claim->was_valid && !membership_valid(claim->membership) &&
+		!claim->draining) {
 		metrics_add(claim->metrics, METRIC_FENCED, 1);
 		log_warn("the lease ran out, polling stops until Redis renews it "
 			 "resources=%zu",
@@ -906,8 +880,8 @@ static void drop_all(struct claim *claim)
 {
 	struct resource *resource, *next;
 
-	HASH_ITER (hh, claim->resources, resource, next)
-		drop(claim, resource);
+	HASH_ITER(hh, claim->resources, resource, next)
+	drop(claim, resource);
 }
 
 static void forget_releases(struct claim *claim)
@@ -926,8 +900,8 @@ void claim_free(struct claim *claim)
 		return;
 	drop_all(claim);
 	forget_releases(claim);
-	HASH_ITER (hh, claim->candidates, candidate, next)
-		candidate_free(candidate);
+	HASH_ITER(hh, claim->candidates, candidate, next)
+	candidate_free(candidate);
 	clock_timer_stop(&claim->flush);
 	clock_timer_stop(&claim->tick);
 	clock_timer_stop(&claim->look);
@@ -947,7 +921,8 @@ static void offer_uncommitted(struct claim *claim)
 {
 	struct resource *resource, *next;
 
-	HASH_ITER (hh, claim->resources, resource, next) {
+	HASH_ITER(hh, claim->resources, resource, next)
+	{
 		if (resource->uncommitted)
 			claim->events.refresh(resource, claim->user);
 	}
@@ -957,7 +932,8 @@ void claim_on_up(struct claim *claim)
 {
 	subscribe_wake(claim);
 	clock_timer_start_in(&claim->look, 0);
-	/* What we hold may have changed hands, or been forgotten: look at all of it soon. */
+	/* What we hold may have changed hands, or been forgotten: look at all of it soon.
+	 */
 	claim->resync_left = HASH_COUNT(claim->resources);
 	offer_uncommitted(claim);
 }
@@ -979,8 +955,8 @@ void claim_on_peers(struct claim *claim)
 {
 	struct resource *resource, *next;
 
-	HASH_ITER (hh, claim->resources, resource, next)
-		resource->hand_over = rank_of_us(claim, resource->address) > 0;
+	HASH_ITER(hh, claim->resources, resource, next)
+	resource->hand_over = rank_of_us(claim, resource->address) > 0;
 	clock_timer_start_in(&claim->look, 0);
 }
 
@@ -1000,15 +976,16 @@ void claim_on_renewing(struct claim *claim)
 		note(claim, container_of(claim->notes.next, struct resource, on_notes));
 	if (!claim->draining)
 		return;
-	HASH_ITER (hh, claim->resources, resource, next) {
+	HASH_ITER(hh, claim->resources, resource, next)
+	{
 		if (resource->checked_at_ms > resource->noted_at_ms)
 			note(claim, resource);
 	}
 }
 
 /*
- * More than we know of, and not just for a moment: a lost reply, or a replica that took over
- * and knew less of what we gave up.
+ * More than we know of, and not just for a moment: a lost reply, or a replica that took
+ * over and knew less of what we gave up.
  */
 void claim_on_renewed(struct claim *claim, size_t held)
 {

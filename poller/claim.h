@@ -20,7 +20,8 @@ struct claim;
 
 /** Told to the schedule. */
 struct claim_events {
-	/* @resource is ours from now on; @spread_ms: wait that much before a first poll. */
+	/* @resource is ours from now on; @spread_ms: wait that much before a first poll.
+	 */
 	void (*claimed)(struct resource *resource, int64_t spread_ms, void *user);
 	/* Read again from Redis: interval, revision or floor may have changed. */
 	void (*reread)(struct resource *resource, void *user);

@@ -5,6 +5,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/reply.h"
 #include "poller/content.h"
 #include "poller/judge.h"
 #include "poller/schedule.h"
@@ -60,7 +61,7 @@ struct answer {
 	char *body; /* on FETCH_CONTENT */
 	size_t length;
 	char media_type[64]; /* "json", or the type of a text */
-	char *base;	     /* what is stored, where it is known */
+	char *base;          /* what is stored, where it is known */
 	size_t base_length;
 	struct judgement judgement;
 	uv_work_t work;
@@ -99,10 +100,12 @@ static bool type_is_json(const char *type)
 		return true;
 	length = strcspn(type, "; \t");
 	return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-	       (length >= 5 && strncasecmp(type + length - 5, "+json", 5) == 0) || length == 0;
+		(length >= 5 && strncasecmp(type + length - 5, "+json", 5) == 0) ||
+		length == 0;
 }
 
-static bool is_json(const struct catalog_target *target, const struct fetch_result *result)
+static bool is_json(
+	const struct catalog_target *target, const struct fetch_result *result)
 {
 	return target->type != NULL || type_is_json(result->content_type);
 }
@@ -153,23 +156,6 @@ static enum resource_state failed_state(const struct resource *resource, long st
 
 /* ---- what Redis answered ---- */
 
-static struct bytes answer_bytes(const redisReply *reply, size_t index)
-{
-	if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements ||
-		reply->element[index]->type != REDIS_REPLY_STRING)
-		return (struct bytes){"", 0};
-	return (struct bytes){reply->element[index]->str, (size_t)reply->element[index]->len};
-}
-
-static uint64_t answer_number(const redisReply *reply, size_t index)
-{
-	struct bytes bytes = answer_bytes(reply, index);
-	uint64_t number = 0;
-
-	change_number(bytes.start, bytes.length, &number);
-	return number;
-}
-
 static void keep_validators(struct resource *resource, struct answer *answer)
 {
 	free(resource->etag);
@@ -204,8 +190,8 @@ static void on_committed(
 		resource->uncommitted = false;
 		keep_validators(resource, answer);
 	}
-	resource->revision = answer_number(reply, 1);
-	resource->version = answer_number(reply, 2);
+	resource->revision = reply_number(reply, 1);
+	resource->version = reply_number(reply, 2);
 	if (answer->verdict.changed)
 		resource->floor = 0;
 	resource->state = answer->verdict.state;
@@ -219,12 +205,12 @@ static void on_committed(
 static void on_behind(
 	struct commits *commits, struct resource *resource, const redisReply *reply)
 {
-	struct bytes state = answer_bytes(reply, 5);
+	struct bytes state = reply_bytes(reply, 5);
 
 	contents_drop(&commits->contents, resource);
-	resource->revision = answer_number(reply, 1);
-	resource->version = answer_number(reply, 2);
-	resource->floor = answer_number(reply, 3);
+	resource->revision = reply_number(reply, 1);
+	resource->version = reply_number(reply, 2);
+	resource->floor = reply_number(reply, 3);
 	resource->state = resource_state_parse(state.start, state.length);
 	resource->failure[0] = '\0';
 	resource->whole = true;
@@ -240,33 +226,34 @@ static void log_no_room(struct commits *commits)
 		now_ms - commits->no_room_logged_ms < NO_ROOM_LOG_MS)
 		return;
 	commits->no_room_logged_ms = now_ms;
-	log_error("Redis has no room (OOM or MISCONF), changes are not stored; polling goes "
+	log_error("Redis has no room (OOM or MISCONF), changes are not stored; polling "
+		  "goes "
 		  "on and tries again; see maxmemory and the disk of Redis");
 }
 
 static void conclude(struct commits *commits, struct resource *resource,
 	struct answer *answer, int error, const redisReply *reply)
 {
-	struct bytes word = error == 0 ? answer_bytes(reply, 0) : (struct bytes){"", 0};
+	const char *word = error == 0 ? reply_word(reply, 0) : "";
 	bool failed = answer->verdict.failed;
 
-	if (word.length == 9 && memcmp(word.start, "committed", 9) == 0) {
+	if (strcmp(word, "committed") == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS, 1);
 		on_committed(resource, answer, reply);
-	} else if (word.length == 4 && memcmp(word.start, "held", 4) == 0) {
+	} else if (strcmp(word, "held") == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		log_info("commit refused, another poller owns the resource uri=%s",
 			resource->address);
 		commits->events.not_ours(resource, commits->user);
 		return;
-	} else if (word.length == 6 && memcmp(word.start, "behind", 6) == 0) {
+	} else if (strcmp(word, "behind") == 0) {
 		metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		on_behind(commits, resource, reply);
 	} else {
 		/* It may have run all the same: then the next one finds itself behind. */
 		if (error == -ENOSPC)
 			log_no_room(commits);
-		if (word.length == 4)
+		if (strcmp(word, "lost") == 0)
 			metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		resource->uncommitted = true;
 	}
@@ -299,9 +286,9 @@ static struct answer *answer_new(struct commits *commits, const struct resource 
 	answer->digest = result->digest;
 	answer->url = xstrdup(result->url);
 	answer->etag = xstrdup(result->etag || !keep ? result->etag : resource->etag);
-	answer->last_modified = xstrdup(result->last_modified || !keep
-						? result->last_modified
-						: resource->last_modified);
+	answer->last_modified =
+		xstrdup(result->last_modified || !keep ? result->last_modified
+						       : resource->last_modified);
 	memcpy(answer->address, resource->address, length + 1);
 	return answer;
 }
@@ -320,7 +307,8 @@ static void add_number(struct redis_args *args, const char *field, int64_t numbe
 
 static uint64_t newest_known(const struct resource *resource)
 {
-	return resource->floor > resource->revision ? resource->floor : resource->revision;
+	return resource->floor > resource->revision ? resource->floor
+						    : resource->revision;
 }
 
 static void add_fields(struct redis_args *args, const struct answer *answer)
@@ -384,7 +372,8 @@ static void take_failure(struct resource *resource, struct answer *answer,
 	verdict->retry_ms =
 		schedule_backoff_ms(resource, resource->failures + 1, retry_after_ms);
 	verdict->state = failed_state(resource, answer->status);
-	snprintf(verdict->failure, sizeof(verdict->failure), "%s %ld", code, answer->status);
+	snprintf(verdict->failure, sizeof(verdict->failure), "%s %ld", code,
+		answer->status);
 	if (resource->state == verdict->state &&
 		strcmp(resource->failure, verdict->failure) == 0) {
 		commits->events.done(resource, true, verdict->retry_ms, commits->user);
@@ -409,10 +398,11 @@ static void take_success(struct resource *resource, struct answer *answer, bool 
 	answer->verdict.changed = changed;
 	answer->verdict.state = RESOURCE_FRESH;
 	answer->verdict.error = "";
-	/* True of the resource once Redis has taken it: what is not stored is not confirmed. */
+	/* True of the resource once Redis has taken it: what is not stored is not
+	 * confirmed. */
 	answer->checked_at_ms = membership_redis_ms(commits->membership);
-	metrics_add(
-		commits->metrics, changed ? METRIC_POLLS_CHANGED : METRIC_POLLS_UNCHANGED, 1);
+	metrics_add(commits->metrics,
+		changed ? METRIC_POLLS_CHANGED : METRIC_POLLS_UNCHANGED, 1);
 	if (!changed && resource->state == RESOURCE_FRESH && !resource->confirm) {
 		resource->checked_at_ms = answer->checked_at_ms;
 		commits->events.done(resource, false, 0, commits->user);
@@ -424,15 +414,16 @@ static void take_success(struct resource *resource, struct answer *answer, bool 
 	send_commit(resource, answer);
 }
 
-/* The same in other bytes: what is stored stays, and these bytes are known from now on. */
+/* The same in other bytes: what is stored stays, and these bytes are known from now on.
+ */
 static void take_same(struct resource *resource, struct answer *answer)
 {
 	struct commits *commits = answer->commits;
 
 	resource->digest = answer->digest;
 	if (answer->base != NULL)
-		contents_keep(&commits->contents, resource, answer->base,
-			answer->base_length);
+		contents_keep(
+			&commits->contents, resource, answer->base, answer->base_length);
 	answer->base = NULL;
 	if (resource->state == RESOURCE_FRESH && !resource->confirm)
 		keep_validators(resource, answer);
@@ -510,11 +501,11 @@ static void on_base(int error, const redisReply *reply, void *user)
 		return;
 	}
 	/* Another revision is not what we compare with: the commit will say so. */
-	if (error == 0 && answer_number(reply, 0) == resource->revision) {
-		struct bytes base = answer_bytes(reply, 1);
+	if (error == 0 && reply_number(reply, 0) == resource->revision) {
+		struct bytes base = reply_bytes(reply, 1);
 
 		answer->base = malloc(base.length + 1);
-		if (answer->base != NULL)
+		if (answer->base != NULL && base.length > 0)
 			memcpy(answer->base, base.start, base.length);
 		answer->base_length = base.length;
 	}
@@ -570,8 +561,7 @@ static void take_body(struct commits *commits, struct resource *resource,
 		judge_answer(answer);
 		return;
 	}
-	answer->base =
-		contents_take(&commits->contents, resource, &answer->base_length);
+	answer->base = contents_take(&commits->contents, resource, &answer->base_length);
 	if (answer->base == NULL)
 		read_base(answer);
 	else

@@ -3,9 +3,9 @@
 /*
  * Commits: what a poll brought becomes state in Redis, or does not.
  *
- * Judges a body (JSON by the strict scanner, or text), finds what changed, runs the commit
- * script, and draws the conclusion of its answer. Pure against redis.h: the simulation
- * runs it.
+ * Judges a body (JSON by the strict scanner, or text), finds what changed, runs the
+ * commit script, and draws the conclusion of its answer. Pure against redis.h: the
+ * simulation runs it.
  */
 
 #include "common/catalog.h"
@@ -23,7 +23,8 @@ struct commits;
 /** Told to the schedule and to claim. */
 struct commits_events {
 	/* The poll is over; a failed one is tried again in @retry_ms. */
-	void (*done)(struct resource *resource, bool failed, int64_t retry_ms, void *user);
+	void (*done)(
+		struct resource *resource, bool failed, int64_t retry_ms, void *user);
 	/* The lock names somebody else: the resource is not ours. */
 	void (*not_ours)(struct resource *resource, void *user);
 	/* By address, after a commit's answer; NULL where it was dropped meanwhile. */

@@ -26,41 +26,42 @@ struct digest {
 
 struct fetch_request {
 	const struct catalog_provider *provider; /* must outlive the transfer */
-	const char *uri;	   /* path and query below the provider's URL, copied */
-	const char *etag;	   /* of the last content, or NULL; copied */
-	const char *last_modified; /* likewise */
+	const char *uri;             /* path and query below the provider's URL, copied */
+	const char *etag;            /* of the last content, or NULL; copied */
+	const char *last_modified;   /* likewise */
 	const struct digest *digest; /* of the last content, or NULL; copied */
 };
 
 enum fetch_outcome {
-	FETCH_UNCHANGED, /* 304, or a 200 whose bytes have the digest asked with */
-	FETCH_CONTENT,	 /* 200 with a body */
-	FETCH_FAILED,	 /* anything else; see error_code */
+	FETCH_UNCHANGED,   /* 304, or a 200 whose bytes have the digest asked with */
+	FETCH_CONTENT,     /* 200 with a body */
+	FETCH_FAILED,      /* anything else; see error_code */
 	FETCH_NOT_STARTED, /* may_start said no: the upstream was not asked */
 };
 
 /** Valid during the callback. Texts are never NULL unless said. */
 struct fetch_result {
 	enum fetch_outcome outcome;
-	long status;	  /* HTTP status, 0 where none came */
+	long status;      /* HTTP status, 0 where none came */
 	const char *body; /* decoded; on FETCH_CONTENT */
 	size_t length;
-	struct digest digest;	   /* on FETCH_CONTENT and on a 200 FETCH_UNCHANGED */
+	struct digest digest;      /* on FETCH_CONTENT and on a 200 FETCH_UNCHANGED */
 	const char *content_type;  /* as sent, or NULL */
-	const char *etag;	   /* or NULL */
+	const char *etag;          /* or NULL */
 	const char *last_modified; /* or NULL */
-	const char *url;	   /* what was asked, without userinfo */
-	/* On FETCH_FAILED: upstream_connect, upstream_dns, upstream_tls, upstream_timeout,
-	 * upstream_closed (reset, or half an answer), upstream_status, upstream_too_large,
-	 * upstream_redirect, upstream_protocol, or upstream_secret (a header's value could not
-	 * be read; not asked). */
+	const char *url;           /* what was asked, without userinfo */
+	/* On FETCH_FAILED: upstream_connect, upstream_dns, upstream_tls,
+	 * upstream_timeout, upstream_closed (reset, or half an answer), upstream_status,
+	 * upstream_too_large, upstream_redirect, upstream_protocol, or upstream_secret (a
+	 * header's value could not be read; not asked). */
 	const char *error_code;
 	const char *error_message; /* one plain line, no secrets */
-	int64_t retry_after_ms;	   /* from Retry-After, seconds or date; 0 where none */
-	int64_t started_at_ms;	   /* when the transfer was begun, monotonic */
+	int64_t retry_after_ms;    /* from Retry-After, seconds or date; 0 where none */
+	int64_t started_at_ms;     /* when the transfer was begun, monotonic */
 };
 
-/** Runs once per fetch_start(), from the loop, unless cancelled; may start other fetches. */
+/** Runs once per fetch_start(), from the loop, unless cancelled; may start other fetches.
+ */
 typedef void (*fetch_done_fn)(const struct fetch_result *result, void *user);
 
 struct fetcher_events {

@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define LEAVE_MS 5000	   /* a Redis that does not answer holds nobody up longer */
-#define PROVIDER_MS 60000  /* between two notes of what our providers are */
+#define LEAVE_MS 5000     /* a Redis that does not answer holds nobody up longer */
+#define PROVIDER_MS 60000 /* between two notes of what our providers are */
 
 struct poller {
 	const struct config *config;
@@ -105,7 +105,8 @@ static void on_peers(void *user)
 static int64_t polls(const struct metrics *metrics)
 {
 	return metrics->values[METRIC_POLLS_UNCHANGED] +
-	       metrics->values[METRIC_POLLS_CHANGED] + metrics->values[METRIC_POLLS_FAILED];
+		metrics->values[METRIC_POLLS_CHANGED] +
+		metrics->values[METRIC_POLLS_FAILED];
 }
 
 static void on_renewing(void *user)
@@ -114,8 +115,8 @@ static void on_renewing(void *user)
 
 	claim_on_renewing(poller->claim);
 	membership_fact(poller->membership, "polls", polls(&poller->metrics));
-	membership_fact(poller->membership, "commits",
-		poller->metrics.values[METRIC_COMMITS]);
+	membership_fact(
+		poller->membership, "commits", poller->metrics.values[METRIC_COMMITS]);
 }
 
 static void on_renewed(size_t held, void *user)
@@ -265,7 +266,8 @@ static void on_leave_deadline(struct clock_timer *timer)
 {
 	struct poller *poller = container_of(timer, struct poller, leave);
 
-	log_warn("Redis did not answer in time, leaving all the same; others take over when "
+	log_warn("Redis did not answer in time, leaving all the same; others take over "
+		 "when "
 		 "the lease has run out");
 	uv_stop(&poller->loop);
 }
@@ -310,8 +312,8 @@ static void make_parts(struct poller *poller)
 		fetcher_new(&poller->loop, poller->clock, &fetcher_events, poller);
 	poller->commits = commits_new(&poller->loop, poller->clock, poller->redis,
 		poller->membership, &poller->metrics, &commits_events, poller);
-	poller->schedule = schedule_new(poller->clock, poller->membership, config->catalog,
-		poller->fetcher, poller->commits, &poller->metrics);
+	poller->schedule = schedule_new(poller->clock, poller->membership,
+		config->catalog, poller->fetcher, poller->commits, &poller->metrics);
 	poller->claim = claim_new(poller->clock, poller->redis, poller->membership,
 		config->catalog, &poller->metrics, &claim_events, poller);
 }

@@ -11,7 +11,8 @@ struct poller;
 /** Makes all parts; nothing runs yet. Returns NULL with the reason logged. */
 struct poller *poller_new(const struct config *config);
 
-/** Runs until SIGTERM or SIGINT and everything is handed over. Returns the exit status. */
+/** Runs until SIGTERM or SIGINT and everything is handed over. Returns the exit status.
+ */
 int poller_run(struct poller *poller);
 
 void poller_free(struct poller *poller);

@@ -17,7 +17,7 @@
 #include <uthash.h>
 
 enum resource_hold {
-	HOLD_KEPT,	/* wanted, or not known not to be */
+	HOLD_KEPT,      /* wanted, or not known not to be */
 	HOLD_LINGERING, /* nobody wants it; released soon, not polled */
 };
 
@@ -26,44 +26,45 @@ struct resource {
 
 	/* claim */
 	struct claim *claim;
-	uint64_t claim_id; /* never the same again: tells late answers of an earlier claim */
+	uint64_t claim_id; /* never the same again: tells late answers of an earlier claim
+			    */
 	enum resource_hold hold;
 	struct clock_timer linger;
 	struct list on_sweep;
 	struct list on_notes; /* waiting to be noted with a renewal */
-	bool hand_over;		/* another poller ranks first: release after the next poll */
-	int64_t touched_at_ms;	/* monotonic; when its keys were extended */
+	bool hand_over; /* another poller ranks first: release after the next poll */
+	int64_t touched_at_ms; /* monotonic; when its keys were extended */
 
 	/* schedule */
 	struct schedule *schedule;
 	struct clock_timer due;
-	struct fetch *fetch;	  /* under way, or NULL */
-	struct poll *poll;	  /* its context; freed with it */
-	bool busy;		  /* a fetch or its commit is under way */
-	bool refresh;		  /* somebody asked for a poll: once more after this one */
-	uint64_t wished_ms;	  /* what Redis said that viewers ask for; 0: the default */
-	bool default_wanted;	  /* likewise: some of them ask for nothing */
-	uint32_t interval_ms;	  /* granted: what the fastest viewer asks for, in bounds */
-	uint32_t failures;	  /* in a row */
-	int64_t started_at_ms;	  /* of the last fetch, monotonic */
-	int64_t checked_at_ms;	  /* last confirmed, by Redis's clock; 0: never */
-	int64_t noted_at_ms;	  /* the value of checked_at_ms that Redis knows */
+	struct fetch *fetch;   /* under way, or NULL */
+	struct poll *poll;     /* its context; freed with it */
+	bool busy;             /* a fetch or its commit is under way */
+	bool refresh;          /* somebody asked for a poll: once more after this one */
+	uint64_t wished_ms;    /* what Redis said that viewers ask for; 0: the default */
+	bool default_wanted;   /* likewise: some of them ask for nothing */
+	uint32_t interval_ms;  /* granted: what the fastest viewer asks for, in bounds */
+	uint32_t failures;     /* in a row */
+	int64_t started_at_ms; /* of the last fetch, monotonic */
+	int64_t checked_at_ms; /* last confirmed, by Redis's clock; 0: never */
+	int64_t noted_at_ms;   /* the value of checked_at_ms that Redis knows */
 	uint64_t polls;
 
 	/* commit */
-	uint64_t revision;	   /* as stored; 0: nothing */
-	uint64_t version;	   /* as stored; 0: no content */
-	uint64_t floor;		   /* the fleet has seen this version; 0: none */
+	uint64_t revision;         /* as stored; 0: nothing */
+	uint64_t version;          /* as stored; 0: no content */
+	uint64_t floor;            /* the fleet has seen this version; 0: none */
 	enum resource_state state; /* as stored */
-	char failure[96];	   /* what the stored error says: code and status */
-	struct digest digest;	   /* of the stored content */
-	char *etag;		   /* of the stored content, or NULL */
-	char *last_modified;	   /* likewise */
-	char *content;		   /* as stored, in contents; NULL: not kept */
+	char failure[96];          /* what the stored error says: code and status */
+	struct digest digest;      /* of the stored content */
+	char *etag;                /* of the stored content, or NULL */
+	char *last_modified;       /* likewise */
+	char *content;             /* as stored, in contents; NULL: not kept */
 	size_t content_length;
 	struct list on_contents;
-	bool whole;	  /* commit the next body even if it is the stored one */
-	bool confirm;	  /* commit the next success even if nothing changed */
+	bool whole;       /* commit the next body even if it is the stored one */
+	bool confirm;     /* commit the next success even if nothing changed */
 	bool uncommitted; /* Redis has not taken the last body: poll when it can */
 
 	char address[];

@@ -12,9 +12,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BACKOFF_MS 15000     /* a failing resource waits this long at most, or its interval */
+#define BACKOFF_MS 15000 /* a failing resource waits this long at most, or its interval  \
+			  */
 #define FENCED_RETRY_MS 1000 /* until we look again whether the lease runs */
-#define REFRESH_LEAST_MS 1000 /* between two polls of one resource that somebody asked for */
+#define REFRESH_LEAST_MS                                                                 \
+	1000 /* between two polls of one resource that somebody asked for */
 
 struct schedule {
 	struct clock *clock;
@@ -37,8 +39,9 @@ struct poll {
 static int64_t phase_after(const struct resource *resource, int64_t after_ms)
 {
 	int64_t interval_ms = resource->interval_ms;
-	int64_t phase_ms = (int64_t)(XXH3_64bits(resource->address, strlen(resource->address)) %
-				     (uint64_t)interval_ms);
+	int64_t phase_ms =
+		(int64_t)(XXH3_64bits(resource->address, strlen(resource->address)) %
+			(uint64_t)interval_ms);
 	int64_t since_ms = (after_ms - phase_ms) % interval_ms;
 
 	if (since_ms < 0)
@@ -46,7 +49,8 @@ static int64_t phase_after(const struct resource *resource, int64_t after_ms)
 	return after_ms - since_ms + interval_ms;
 }
 
-static void set_due(struct schedule *schedule, struct resource *resource, int64_t redis_ms)
+static void set_due(
+	struct schedule *schedule, struct resource *resource, int64_t redis_ms)
 {
 	int64_t delay_ms = redis_ms - membership_redis_ms(schedule->membership);
 
@@ -74,7 +78,8 @@ int64_t schedule_backoff_ms(
 		delay_ms *= 2;
 	if (delay_ms > most_ms)
 		delay_ms = most_ms;
-	delay_ms = delay_ms * 4 / 5 + (int64_t)random_below((uint64_t)delay_ms * 2 / 5 + 1);
+	delay_ms =
+		delay_ms * 4 / 5 + (int64_t)random_below((uint64_t)delay_ms * 2 / 5 + 1);
 	return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
 }
 
@@ -233,7 +238,8 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 	if (resource->hold != HOLD_KEPT)
 		return;
 	if (resource->busy) {
-		/* Begun before it was asked for, so it may have missed what is looked for. */
+		/* Begun before it was asked for, so it may have missed what is looked
+		 * for. */
 		resource->refresh = true;
 		return;
 	}
@@ -243,8 +249,8 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 		clock_timer_start(&resource->due, next_ms);
 }
 
-void schedule_done(
-	struct schedule *schedule, struct resource *resource, bool failed, int64_t retry_ms)
+void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
+	int64_t retry_ms)
 {
 	resource->busy = false;
 	if (resource->hold != HOLD_KEPT)

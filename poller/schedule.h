@@ -3,9 +3,10 @@
 /*
  * Schedule: when each owned resource is polled.
  *
- * Polls stand at a phase of each resource's own, pinned to Redis's clock, so that a restart
- * does not bunch them. One poll of a resource at a time; none while the lease does not run.
- * Failures back off. Pure against clock.h, redis.h and fetch.h: the simulation runs it.
+ * Polls stand at a phase of each resource's own, pinned to Redis's clock, so that a
+ * restart does not bunch them. One poll of a resource at a time; none while the lease
+ * does not run. Failures back off. Pure against clock.h, redis.h and fetch.h: the
+ * simulation runs it.
  */
 
 #include "common/catalog.h"
@@ -32,8 +33,8 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource);
 void schedule_refresh(struct schedule *schedule, struct resource *resource);
 
 /** Commits' event: the poll under way is over, with or without success. */
-void schedule_done(
-	struct schedule *schedule, struct resource *resource, bool failed, int64_t retry_ms);
+void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
+	int64_t retry_ms);
 
 /** When a poll that fails now will be tried again, milliseconds from now. */
 int64_t schedule_backoff_ms(

@@ -43,7 +43,9 @@ static void a_dash_says_that_the_content_is_not_in_the_message(void **state)
 
 	(void)state;
 	assert_int_equal(
-		parse(&change, "12 11 10 10 stale text/plain 5 2000 - 0 10\n{\"code\":1}"), 0);
+		parse(&change,
+			"12 11 10 10 stale text/plain 5 2000 - 0 10\n{\"code\":1}"),
+		0);
 	assert_null(change.content.start);
 	assert_memory_equal(change.media_type.start, "text/plain", 10);
 	assert_int_equal(change.state, RESOURCE_STALE);
@@ -65,19 +67,19 @@ static void what_is_not_a_change_is_refused(void **state)
 	static const char *const messages[] = {
 		"",
 		"\n",
-		"12 11 10 9 fresh json 1 2000 0 0 0",	   /* no newline */
-		"12 11 10 9 fresh json 1 2000 0 0\n",	   /* a field short */
-		"12 11 10 9 fresh json 1 2000 0 0 0 0\n",  /* one too many */
-		"12 11 10 9 fine json 1 2000 0 0 0\n",	   /* no such state */
-		"12 11 10 9 unknown json 1 2000 0 0 0\n",  /* never published */
-		"12 11 10 9 fresh xml 1 2000 0 0 0\n",	   /* no such type */
+		"12 11 10 9 fresh json 1 2000 0 0 0",     /* no newline */
+		"12 11 10 9 fresh json 1 2000 0 0\n",     /* a field short */
+		"12 11 10 9 fresh json 1 2000 0 0 0 0\n", /* one too many */
+		"12 11 10 9 fine json 1 2000 0 0 0\n",    /* no such state */
+		"12 11 10 9 unknown json 1 2000 0 0 0\n", /* never published */
+		"12 11 10 9 fresh xml 1 2000 0 0 0\n",    /* no such type */
 		"-2 11 10 9 fresh json 1 2000 0 0 0\n",
 		"012 11 10 9 fresh json 1 2000 0 0 0\n",
 		"1.5 11 10 9 fresh json 1 2000 0 0 0\n",
 		"9223372036854775808 11 10 9 fresh json 1 2000 0 0 0\n",
 		"12 11 10 9 fresh json 1 4294967296 0 0 0\n",
-		"12 11 10 9 fresh json 1 2000 5 0 0\n1234",  /* shorter than it says */
-		"12 11 10 9 fresh json 1 2000 3 0 0\n1234",  /* longer than it says */
+		"12 11 10 9 fresh json 1 2000 5 0 0\n1234", /* shorter than it says */
+		"12 11 10 9 fresh json 1 2000 3 0 0\n1234", /* longer than it says */
 		"12 11 10 9 fresh json 1 2000 2 2 1\n1234",
 		"12 11 10 9 fresh json 1 2000 9223372036854775807 1 0\n1234",
 	};

@@ -232,7 +232,8 @@ static void patches_go_to_who_sits_at_their_base_and_wants_them(void **state)
 	topic_unsubscribe(&late.subscription);
 }
 
-static void a_patch_alone_serves_patches_and_has_the_content_read_for_the_others(void **state)
+static void a_patch_alone_serves_patches_and_has_the_content_read_for_the_others(
+	void **state)
 {
 	struct fixture *fixture = *state;
 	struct viewer full = {0}, patched = {0};
@@ -255,7 +256,8 @@ static void a_patch_alone_serves_patches_and_has_the_content_read_for_the_others
 	topic_unsubscribe(&patched.subscription);
 }
 
-static void who_holds_the_current_version_gets_nothing_and_who_a_newer_one_waits(void **state)
+static void who_holds_the_current_version_gets_nothing_and_who_a_newer_one_waits(
+	void **state)
 {
 	struct fixture *fixture = *state;
 	struct viewer first = {0}, current = {0}, ahead = {0};
@@ -313,7 +315,8 @@ static void doubt_is_told_once_and_taken_back(void **state)
 	run(fixture);
 	assert_int_equal(a.frames, 2);
 	assert_string_equal(a.last,
-		"{\"uri\":\"/nodes\",\"state\":\"stale\",\"error\":{\"code\":\"no_poller\","
+		"{\"uri\":\"/"
+		"nodes\",\"state\":\"stale\",\"error\":{\"code\":\"no_poller\","
 		"\"message\":\"nobody \\\"there\\\"\","
 		"\"since\":\"1970-01-01T00:00:00.000Z\"}}");
 	topic_doubt(topic, NULL, NULL, 0);
