@@ -21,8 +21,8 @@
 #define TOUCH_MS 300000       /* a third of what keys live; TTL in scripts/prelude.lua */
 #define UNAVAILABLE_MS 2000   /* Redis may be away this long before anybody is told */
 #define GRACE_MS 2000         /* beyond the lease, before no_poller is said */
-#define NOTED_MS 12000        /* how old checked_at in Redis may be for a living owner */
-#define AGE_MS 5000           /* between two looks at how old everything is */
+#define NOTED_MS 11000        /* how old checked_at in Redis may be for a living owner */
+#define AGE_MS 2000           /* between two looks at how old everything is */
 #define SURPLUS_RENEWALS 3    /* with more interest in Redis than here, before we look */
 #define SUSPECT_CHECK_MS 1000 /* between two looks at what may have no poller */
 

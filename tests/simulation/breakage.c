@@ -36,11 +36,26 @@ static void ignore_kill(struct simulation *simulation)
 	scenario_favour(simulation, "cut off");
 }
 
+static void cut_off_often(struct simulation *simulation)
+{
+	scenario_favour(simulation, "cut off");
+}
+
+/* Each of the three conditions alone would stop a former owner. */
 static char *commit_for_anybody(enum redis_script script, const char *text)
 {
+	char *without_lease, *without_lock, *without_base;
+
 	if (script != REDIS_SCRIPT_COMMIT)
 		return NULL;
-	return replace(text, "if owner ~= session then", "if false then");
+	without_lease =
+		replace(text, "if not alive('poller', session) then", "if false then");
+	without_lock =
+		replace(without_lease, "if owner ~= session then", "if false then");
+	without_base = replace(without_lock, "revision ~= base", "false");
+	free(without_lease);
+	free(without_lock);
+	return without_base;
 }
 
 static char *claim_what_is_held(enum redis_script script, const char *text)
@@ -88,7 +103,7 @@ static char *version_by_count(enum redis_script script, const char *text)
 
 static const struct breakage breakages[] = {
 	{"fence", "polls go on when the lease has run out", NULL, ignore_fence},
-	{"owner", "anybody may commit", commit_for_anybody, NULL},
+	{"owner", "anybody may commit", commit_for_anybody, cut_off_often},
 	{"claim", "locks are taken from who lives", claim_what_is_held, NULL},
 	{"sweep", "sweeps find nothing", sweep_nothing, NULL},
 	{"reap", "nothing is cleaned up after the dead", reap_nothing, NULL},

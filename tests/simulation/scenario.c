@@ -156,22 +156,17 @@ static struct actor *any_actor(struct simulation *simulation)
 				  : NULL;
 }
 
-/* By its number in the world, which may have become another's: that does no harm. */
-static void resume(struct simulation *simulation, size_t which)
+static void resume_all(struct simulation *simulation, size_t which)
 {
 	struct world *world = &simulation->world;
 
-	if (which >= world->actor_count || !world->actors[which]->paused)
-		return;
-	world_note(world, "%s goes on", world->actors[which]->name);
-	actor_resume(world->actors[which]);
-}
-
-static void resume_all(struct simulation *simulation, size_t which)
-{
 	(void)which;
-	for (size_t i = 0; i < simulation->world.actor_count; i++)
-		resume(simulation, i);
+	for (size_t i = 0; i < world->actor_count; i++) {
+		if (!world->actors[i]->paused)
+			continue;
+		world_note(world, "%s goes on", world->actors[i]->name);
+		actor_resume(world->actors[i]);
+	}
 }
 
 static void pause_actor(struct simulation *simulation)

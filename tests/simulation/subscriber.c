@@ -9,7 +9,7 @@
 #include "tests/simulation/simulation.h"
 
 #define QUICK_MOST_US 5000
-#define SLOW_MOST_US 4000000
+#define SLOW_MOST_US 2000000
 
 /* ---- what it is told ---- */
 
