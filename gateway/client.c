@@ -26,11 +26,12 @@ struct answer {
 
 /* ---- sending ---- */
 
-static bool send_frame(struct client *client, struct frame *frame)
+static bool send_frame(struct client *client, struct frame *frame,
+	const struct subscription *subscription)
 {
 	struct metrics *metrics = client->shared->metrics;
 
-	if (!client->wire->send(client, frame))
+	if (!client->wire->send(client, frame, subscription))
 		return false;
 	metrics_add(metrics, METRIC_FRAMES, 1);
 	metrics_add(metrics, METRIC_FRAME_BYTES, (int64_t)frame->length);
@@ -55,7 +56,7 @@ static void answer_with(struct client *client, struct frame *frame)
 		client->wire->drop(client, "out of memory");
 		return;
 	}
-	if (list_empty(&client->answers) && send_frame(client, frame)) {
+	if (list_empty(&client->answers) && send_frame(client, frame, NULL)) {
 		frame_release(frame);
 		return;
 	}
@@ -79,7 +80,7 @@ static bool send_answers(struct client *client)
 	list_each (link, &client->answers) {
 		struct answer *answer = container_of(link, struct answer, link);
 
-		if (!send_frame(client, answer->frame))
+		if (!send_frame(client, answer->frame, NULL))
 			return false;
 		answer_free(client, answer);
 	}
@@ -91,7 +92,7 @@ static bool send_owed(struct hold *hold)
 	struct frame *frame;
 
 	while ((frame = subscription_owed(&hold->subscription)) != NULL) {
-		if (!send_frame(hold->client, frame))
+		if (!send_frame(hold->client, frame, &hold->subscription))
 			return false;
 		subscription_given(&hold->subscription);
 	}
@@ -170,16 +171,16 @@ static bool refuse(struct outcome *outcome, const char *code, const char *messag
 	return false;
 }
 
-static void subscribe_again(struct hold *hold, const struct protocol_message *message)
+static void subscribe_again(struct hold *hold, const struct client_wish *wish)
 {
-	subscription_set_interval(&hold->subscription, message->interval_ms);
+	subscription_set_interval(&hold->subscription, wish->interval_ms);
 	subscription_again(&hold->subscription);
-	hold->subscription.patches = message->patches;
-	subscription_holds(&hold->subscription, message->since);
+	hold->subscription.patches = wish->patches;
+	subscription_holds(&hold->subscription, wish->since);
 	owe(hold);
 }
 
-static bool subscribe_new(struct client *client, const struct protocol_message *message,
+static bool subscribe_new(struct client *client, const struct client_wish *wish,
 	const struct address *address, struct outcome *outcome)
 {
 	struct client_shared *shared = client->shared;
@@ -197,7 +198,7 @@ static bool subscribe_new(struct client *client, const struct protocol_message *
 	list_init(&hold->in_owing);
 	subscription_pause(&hold->subscription, client->paused);
 	if (topic_subscribe(relay_topics(shared->relay), address->text, &target,
-		    message->interval_ms, &hold->subscription, on_owed) != TOPIC_OK) {
+		    wish->interval_ms, &hold->subscription, on_owed) != TOPIC_OK) {
 		free(hold);
 		return refuse(outcome, "too_many_addresses",
 			"the gateway watches as many addresses of this provider as it "
@@ -206,24 +207,34 @@ static bool subscribe_new(struct client *client, const struct protocol_message *
 	list_append(&client->holds, &hold->in_client);
 	client->hold_count++;
 	hold->serial = client->serial;
-	hold->subscription.patches = message->patches;
-	subscription_holds(&hold->subscription, message->since);
+	hold->subscription.patches = wish->patches;
+	subscription_holds(&hold->subscription, wish->since);
 	outcome->interval_ms = hold->subscription.interval_ms;
 	owe(hold);
+	return true;
+}
+
+static bool subscribe_as_wished(struct client *client, const struct client_wish *wish,
+	const struct address *address, struct outcome *outcome)
+{
+	struct hold *hold = find_hold(client, address->text, address->length);
+
+	if (hold == NULL)
+		return subscribe_new(client, wish, address, outcome);
+	hold->serial = client->serial;
+	subscribe_again(hold, wish);
+	outcome->interval_ms = hold->subscription.interval_ms;
 	return true;
 }
 
 static bool subscribe(struct client *client, const struct protocol_message *message,
 	const struct address *address, struct outcome *outcome)
 {
-	struct hold *hold = find_hold(client, address->text, address->length);
+	struct client_wish wish = {.interval_ms = message->interval_ms,
+		.since = message->since,
+		.patches = message->patches};
 
-	if (hold == NULL)
-		return subscribe_new(client, message, address, outcome);
-	hold->serial = client->serial;
-	subscribe_again(hold, message);
-	outcome->interval_ms = hold->subscription.interval_ms;
-	return true;
+	return subscribe_as_wished(client, &wish, address, outcome);
 }
 
 static bool not_subscribed(struct outcome *outcome)
@@ -463,6 +474,34 @@ void client_refuse(struct client *client, const char *bytes, size_t length,
 		protocol_parse(
 			&client->shared->document, bytes, length, &message, &ignored);
 	answer_refused(client, bytes != NULL ? &message : NULL, refusal);
+}
+
+/* ---- without messages ---- */
+
+bool client_subscribe(struct client *client, const struct address *address,
+	const struct client_wish *wish, struct refusal *refusal)
+{
+	struct outcome outcome;
+
+	if (subscribe_as_wished(client, wish, address, &outcome))
+		return true;
+	*refusal = outcome.refusal;
+	return false;
+}
+
+void client_write_versions(const struct client *client,
+	const struct subscription *about, struct text *text)
+{
+	list_each (link, &client->holds) {
+		const struct subscription *subscription =
+			&container_of(link, struct hold, in_client)->subscription;
+
+		if (link != client->holds.next)
+			text_add(text, ",", 1);
+		text_add_number(text,
+			subscription == about ? topic_version(subscription->topic)
+					      : subscription->version_given);
+	}
 }
 
 /* ---- the client ---- */

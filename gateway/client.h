@@ -46,8 +46,9 @@ struct client;
 struct client_wire {
 	/* Hands @frame over, keeping it if it must. True: it will reach the client whole,
 	 * or the connection ends. False: not now; the wire calls client_flush() when it
-	 * can. */
-	bool (*send)(struct client *client, struct frame *frame);
+	 * can. @subscription is what it is about, not yet given it; NULL: an answer. */
+	bool (*send)(struct client *client, struct frame *frame,
+		const struct subscription *subscription);
 	/* The client takes too little: end the connection. */
 	void (*drop)(struct client *client, const char *reason);
 };
@@ -85,6 +86,29 @@ void client_message(struct client *client, const char *bytes, size_t length);
 /** Answers a message that is not done, unread where @bytes is NULL. */
 void client_refuse(struct client *client, const char *bytes, size_t length,
 	const struct refusal *refusal);
+
+/** How a client wants to watch an address. */
+struct client_wish {
+	uint32_t interval_ms; /* 0: the default */
+	uint64_t since;       /* the version it holds; 0: none, or none of ours */
+	bool patches;         /* takes them where it sits at their base */
+};
+
+/**
+ * Subscribes to @address, or changes how it is watched, as a message would. What is owed
+ * then goes out with the next client_flush().
+ *
+ * False with the reason in @refusal.
+ */
+bool client_subscribe(struct client *client, const struct address *address,
+	const struct client_wish *wish, struct refusal *refusal);
+
+/**
+ * Writes what the client holds once @about, one of its subscriptions, was given what it
+ * is owed: a version per subscription (0: none), in the order they were made, with commas.
+ */
+void client_write_versions(const struct client *client,
+	const struct subscription *about, struct text *text);
 
 /** Sends what is waiting, as far as the wire takes it. */
 void client_flush(struct client *client);

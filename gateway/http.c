@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +17,7 @@ enum http_state {
 	HTTP_READING,   /* waits for a head */
 	HTTP_ANSWERING, /* a request is under way: somebody has to answer it */
 	HTTP_SENDING,   /* the rest of an answer */
+	HTTP_STREAMING, /* what its stream sends */
 	HTTP_LINGERING, /* has said its last, reads what still comes */
 	HTTP_CLOSING,   /* uv_close() was called */
 };
@@ -38,11 +41,14 @@ struct http_connection {
 	enum http_state state;
 	struct clock_timer timer; /* of the state */
 	struct http_waiter *waiter;
+	struct http_stream *stream;
 	size_t head_length; /* of the request under way, not yet taken; 0: taken */
 	size_t head_seen;   /* bytes of the next one that have come */
 	bool head_only;     /* a HEAD */
 	bool close;         /* after the answer */
 	bool handed_over;
+	bool stream_blocked; /* it did not take all that the stream sent */
+	bool stream_ended;
 
 	struct text head; /* of the answer */
 	struct bytes body;
@@ -110,16 +116,20 @@ static void drop_answer(struct http_connection *connection)
 static void close_connection(struct http_connection *connection)
 {
 	struct http_waiter *waiter = connection->waiter;
+	struct http_stream *stream = connection->stream;
 
 	if (connection->state == HTTP_CLOSING)
 		return;
 	connection->state = HTTP_CLOSING;
 	connection->waiter = NULL;
+	connection->stream = NULL;
 	clock_timer_stop(&connection->timer);
 	drop_answer(connection);
 	uv_close((uv_handle_t *)&connection->poll, on_closed);
 	if (waiter != NULL)
 		waiter->on_gone(waiter);
+	if (stream != NULL)
+		stream->on_gone(stream);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -173,8 +183,10 @@ static void write_head(struct http_connection *connection, const struct answer *
 		text_add_words(head, answer->type);
 		text_add_words(head, "\r\n");
 	}
-	/* RFC 9110, 8.6: neither has a body, and a length would be that of one. */
-	if (answer->status != 304 && answer->status != 204) {
+	/* RFC 9110, 8.6: neither has a body, and a length would be that of one. That of a
+	 * stream ends with the connection (RFC 9112, 6.3). */
+	if (answer->status != 304 && answer->status != 204 &&
+		connection->stream == NULL) {
 		text_add_words(head, "Content-Length: ");
 		text_add_number(head, answer->body.length);
 		text_add_words(head, "\r\n");
@@ -295,6 +307,88 @@ void http_wait(struct http_connection *connection, struct http_waiter *waiter,
 	assert(connection->state == HTTP_ANSWERING);
 	connection->waiter = waiter;
 	enter(connection, HTTP_ANSWERING, patience_ms, UV_DISCONNECT);
+}
+
+/* ---- streams ---- */
+
+/* Not at once: whoever sends may be in the middle of something. */
+void http_stream_end(struct http_connection *connection)
+{
+	connection->stream_ended = true;
+	clock_timer_start_in(&connection->timer, 0);
+}
+
+void http_begin_stream(struct http_connection *connection, const struct answer *answer,
+	struct http_stream *stream)
+{
+	unsigned dead_ms = HTTP_DEAD_MS;
+
+	assert(connection->state == HTTP_ANSWERING);
+	connection->stream = stream;
+	connection->close = true;
+	write_head(connection, answer);
+	/* Whoever is gone without a word would be kept for as long as TCP tries again. */
+	setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
+		sizeof(dead_ms));
+	connection->state = HTTP_STREAMING;
+	clock_timer_stop(&connection->timer);
+	if (connection->head.failed || push(connection) < 0)
+		http_stream_end(connection);
+	if (unsent(connection) == 0)
+		drop_answer(connection);
+	connection->stream_blocked = unsent(connection) > 0;
+	poll_for(connection,
+		connection->stream_blocked ? UV_DISCONNECT | UV_WRITABLE : UV_DISCONNECT);
+}
+
+size_t http_stream_send(
+	struct http_connection *connection, const struct iovec *parts, size_t count)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+	size_t length = 0;
+	ssize_t sent;
+
+	assert(connection->state == HTTP_STREAMING);
+	if (connection->stream_ended || unsent(connection) > 0)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		length += parts[i].iov_len;
+	sent = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+		http_stream_end(connection);
+		return 0;
+	}
+	if (sent < 0)
+		sent = 0;
+	if ((size_t)sent < length) {
+		connection->stream_blocked = true;
+		poll_for(connection, UV_DISCONNECT | UV_WRITABLE);
+	}
+	return (size_t)sent;
+}
+
+/* Polls for no more than it must: each change of mind costs system calls. */
+static void stream_more(struct http_connection *connection)
+{
+	if (unsent(connection) > 0) {
+		if (push(connection) < 0)
+			http_stream_end(connection);
+		if (unsent(connection) > 0)
+			return;
+		drop_answer(connection);
+	}
+	connection->stream_blocked = false;
+	connection->stream->on_writable(connection->stream);
+	if (!connection->stream_blocked)
+		poll_for(connection, UV_DISCONNECT);
+}
+
+static void on_stream_event(struct http_connection *connection, int events)
+{
+	if ((events & UV_DISCONNECT) != 0)
+		close_connection(connection);
+	else if (!connection->stream_ended)
+		stream_more(connection);
 }
 
 int http_hand_over(struct http_connection *connection)
@@ -422,7 +516,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct http_connection *connection =
 		container_of(poll, struct http_connection, poll);
 
-	(void)events;
 	if (status < 0) {
 		close_connection(connection);
 		return;
@@ -436,6 +529,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		break;
 	case HTTP_SENDING:
 		send_more(connection);
+		break;
+	case HTTP_STREAMING:
+		on_stream_event(connection, events);
 		break;
 	case HTTP_LINGERING:
 		read_away(connection);

@@ -18,11 +18,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 #include <uv.h>
 
 #define HTTP_HEAD_MS 10000  /* for the head of a request to come, from its first byte */
 #define HTTP_IDLE_MS 60000  /* between two requests */
 #define HTTP_SLOW_MS 30000  /* that a client may take nothing of its answer */
+#define HTTP_DEAD_MS 40000  /* that a stream may go unacknowledged; above slow ones */
 #define HTTP_LINGER_MS 2000 /* to read what we refused, so that the refusal arrives */
 
 struct http_connection;
@@ -77,6 +79,31 @@ struct http_waiter {
 /** Leaves the request under way to @waiter, which calls http_answer() some time. */
 void http_wait(struct http_connection *connection, struct http_waiter *waiter,
 	int64_t patience_ms);
+
+/** Who sends a stream that has no end of its own. */
+struct http_stream {
+	/* The client takes more. */
+	void (*on_writable)(struct http_stream *stream);
+	/* The client is gone: forget it. */
+	void (*on_gone)(struct http_stream *stream);
+};
+
+/**
+ * Answers the request under way with a head, whose body is what @stream sends from then
+ * on. It ends with the connection.
+ */
+void http_begin_stream(struct http_connection *connection, const struct answer *answer,
+	struct http_stream *stream);
+
+/**
+ * Sends what the client takes of @parts now. Where that is not all, on_writable runs when
+ * it takes more, or on_gone.
+ */
+size_t http_stream_send(
+	struct http_connection *connection, const struct iovec *parts, size_t count);
+
+/** Ends a stream; on_gone runs in a later turn of the loop. */
+void http_stream_end(struct http_connection *connection);
 
 /** Takes the socket back, request unread; only from on_request. Returns it. */
 int http_hand_over(struct http_connection *connection);

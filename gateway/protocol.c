@@ -96,30 +96,44 @@ static bool read_uris(struct protocol_message *message, struct refusal *refusal)
 	return true;
 }
 
+bool protocol_read_interval(struct bytes text, uint32_t *interval_ms)
+{
+	char digits[64], *end;
+	double seconds;
+
+	if (text.length == 0 || text.length >= sizeof(digits))
+		return false;
+	memcpy(digits, text.start, text.length);
+	digits[text.length] = '\0';
+	/* strtod() knows more spellings than JSON does. */
+	if (strspn(digits, "0123456789.eE+-") != text.length)
+		return false;
+	seconds = strtod(digits, &end);
+	if (*end != '\0' || !(seconds > 0))
+		return false;
+	if (seconds > INTERVAL_MOST_S)
+		seconds = INTERVAL_MOST_S;
+	*interval_ms = (uint32_t)lround(seconds * 1000);
+	if (*interval_ms == 0)
+		*interval_ms = 1;
+	return true;
+}
+
 static bool read_interval(struct protocol_message *message, struct refusal *refusal)
 {
 	const struct document *document = message->document;
 	uint32_t value = member(document, "interval");
 	const struct document_token *token;
-	char digits[64];
-	double seconds;
 
 	if (value == 0)
 		return true;
 	token = &document->tokens[value];
-	if (token->type != DOCUMENT_NUMBER || token->length >= sizeof(digits))
-		return bad_message(refusal, "interval is not a number of seconds");
-	memcpy(digits, document->bytes + token->start, token->length);
-	digits[token->length] = '\0';
-	seconds = strtod(digits, NULL);
-	if (!(seconds > 0))
-		return bad_message(refusal, "interval is not above 0 seconds");
-	if (seconds > INTERVAL_MOST_S)
-		seconds = INTERVAL_MOST_S;
-	message->interval_ms = (uint32_t)lround(seconds * 1000);
-	if (message->interval_ms == 0)
-		message->interval_ms = 1;
-	return true;
+	if (token->type == DOCUMENT_NUMBER &&
+		protocol_read_interval(
+			(struct bytes){document->bytes + token->start, token->length},
+			&message->interval_ms))
+		return true;
+	return bad_message(refusal, "interval is not a number of seconds above 0");
 }
 
 static bool read_mode(struct protocol_message *message, struct refusal *refusal)

@@ -54,6 +54,9 @@ struct protocol_message {
 bool protocol_parse(struct document *document, const char *bytes, size_t length,
 	struct protocol_message *message, struct refusal *refusal);
 
+/** Reads a number of seconds above 0; what is out of range is cut. */
+bool protocol_read_interval(struct bytes text, uint32_t *interval_ms);
+
 /** Walks the addresses of a message: the first, and the one after @uri; 0 at the end. */
 uint32_t protocol_first_uri(const struct protocol_message *message);
 uint32_t protocol_next_uri(const struct protocol_message *message, uint32_t uri);

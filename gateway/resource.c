@@ -1,6 +1,8 @@
 #include "gateway/resource.h"
 
 #include "common/memory.h"
+#include "gateway/query.h"
+#include "gateway/sse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +15,24 @@ struct asked {
 	struct site *site;
 	char *headers;       /* that every answer carries */
 	char *if_none_match; /* as sent; "" where it was not */
+	int64_t wait_s;      /* to wait for a change, or for content; -1: not asked */
 	bool hit;            /* the content was here already */
 };
 
-/* A request whose content has to come first. */
-struct wait {
+/* A request that is being answered, now or once there is something to say. */
+struct visit {
 	struct http_waiter waiter;
 	struct http_connection *connection;
 	struct subscription subscription;
 	struct asked asked;
+};
+
+/* What can be said of a resource now. */
+enum finding {
+	FINDING_NOTHING,
+	FINDING_CONTENT,
+	FINDING_NOT_MODIFIED, /* since what the client holds */
+	FINDING_FAILURE,
 };
 
 /* ---- answering ---- */
@@ -91,8 +102,7 @@ static bool has_it_already(const struct asked *asked, const struct topic *topic)
 /* The frame that the content lies in, so that a slow reader needs no copy of it. */
 static struct frame *frame_around(struct subscription *subscription, struct bytes content)
 {
-	struct frame *frame =
-		subscription != NULL ? subscription_owed(subscription) : NULL;
+	struct frame *frame = subscription_owed(subscription);
 	const char *payload;
 
 	if (frame == NULL)
@@ -117,21 +127,30 @@ static const char *content_type(const struct topic *topic, char *type, size_t si
 	return type;
 }
 
-static void answer_content(struct http_connection *connection, const struct asked *asked,
-	struct topic *topic, struct subscription *subscription)
+static void answer_not_modified(struct visit *visit)
 {
 	struct text headers = {0};
+
+	write_headers(&headers, &visit->asked, visit->subscription.topic);
+	http_answer(visit->connection,
+		&(struct answer){.status = 304,
+			.headers = headers.failed ? NULL : headers.start});
+	text_fini(&headers);
+}
+
+static void answer_content(struct visit *visit)
+{
+	struct topic *topic = visit->subscription.topic;
+	struct text headers = {0};
 	char type[128];
-	struct answer answer = {
-		.status = 200, .type = content_type(topic, type, sizeof(type)),
+	struct answer answer = {.status = 200,
+		.type = content_type(topic, type, sizeof(type)),
 		.body = topic_content(topic)};
 
-	write_headers(&headers, asked, topic);
+	write_headers(&headers, &visit->asked, topic);
 	answer.headers = headers.failed ? NULL : headers.start;
-	answer.frame = frame_around(subscription, answer.body);
-	if (has_it_already(asked, topic))
-		answer = (struct answer){.status = 304, .headers = answer.headers};
-	http_answer(connection, &answer);
+	answer.frame = frame_around(&visit->subscription, answer.body);
+	http_answer(visit->connection, &answer);
 	text_fini(&headers);
 }
 
@@ -158,9 +177,9 @@ static unsigned failure_status(struct site *site, const struct topic *topic)
 	return 502;
 }
 
-static void answer_failure(struct http_connection *connection, const struct asked *asked,
-	const struct topic *topic)
+static void answer_failure(struct visit *visit)
 {
+	struct topic *topic = visit->subscription.topic;
 	struct bytes error = topic_error(topic);
 	struct text body = {0};
 
@@ -170,190 +189,202 @@ static void answer_failure(struct http_connection *connection, const struct aske
 	else
 		text_add_words(&body, "{}");
 	text_add_words(&body, "}\n");
-	http_answer(connection,
-		&(struct answer){.status = failure_status(asked->site, topic),
+	http_answer(visit->connection,
+		&(struct answer){.status = failure_status(visit->asked.site, topic),
 			.type = "application/json",
-			.headers = asked->headers,
+			.headers = visit->asked.headers,
 			.body = {body.start, body.failed ? 0 : body.length}});
 	text_fini(&body);
 }
 
-/* Whether something can be said of @topic now. */
-static bool is_settled(struct topic *topic)
+/* ---- finding ---- */
+
+static bool is_doubted(const struct topic *topic, const char *code)
 {
-	enum resource_state state = topic_state(topic);
 	const char *doubt = topic_doubt_code(topic);
 
-	if (topic_content(topic).start != NULL)
-		return relay_has_read(topic);
-	/* A slow upstream may still answer within the patience of who asks. */
-	if (doubt != NULL && strcmp(doubt, "unconfirmed") == 0)
-		return false;
-	return relay_has_read(topic) &&
-		(state == RESOURCE_ERROR || state == RESOURCE_GONE);
+	return doubt != NULL && strcmp(doubt, code) == 0;
 }
 
-static void answer_settled(struct http_connection *connection, const struct asked *asked,
-	struct topic *topic, struct subscription *subscription)
+/* The client holds something newer than is here: Redis is read first, where it can be. */
+static bool is_ahead(const struct visit *visit)
 {
-	bool gone = topic_state(topic) == RESOURCE_GONE;
+	struct topic *topic = visit->subscription.topic;
 
-	if (topic_content(topic).start != NULL && !gone)
-		answer_content(connection, asked, topic, subscription);
-	else
-		answer_failure(connection, asked, topic);
+	return visit->subscription.version_given > topic_version(topic) &&
+		!is_doubted(topic, "redis_unavailable");
+}
+
+static enum finding find_without_content(struct topic *topic)
+{
+	/* It may come within the patience of who asks: it is read, or fetched slowly. */
+	if (is_doubted(topic, "unconfirmed"))
+		return FINDING_NOTHING;
+	if (topic_version(topic) != 0 && !is_doubted(topic, "redis_unavailable"))
+		return FINDING_NOTHING;
+	return topic_error(topic).length > 0 ? FINDING_FAILURE : FINDING_NOTHING;
+}
+
+static enum finding look(const struct visit *visit)
+{
+	struct topic *topic = visit->subscription.topic;
+
+	if (!relay_has_read(topic) || is_ahead(visit))
+		return FINDING_NOTHING;
+	if (topic_state(topic) == RESOURCE_GONE)
+		return FINDING_FAILURE;
+	if (topic_version(topic) != 0 && has_it_already(&visit->asked, topic))
+		return FINDING_NOT_MODIFIED;
+	if (topic_content(topic).start != NULL)
+		return FINDING_CONTENT;
+	return find_without_content(topic);
 }
 
 /* ---- waiting ---- */
 
-static void wait_free(struct wait *wait)
+static void visit_free(struct visit *visit)
 {
-	topic_unsubscribe(&wait->subscription);
-	free(wait->asked.headers);
-	free(wait->asked.if_none_match);
-	free(wait);
+	topic_unsubscribe(&visit->subscription);
+	free(visit->asked.headers);
+	free(visit->asked.if_none_match);
+	free(visit);
+}
+
+/* False where there is nothing to say yet. */
+static bool answer_if_found(struct visit *visit, bool patient)
+{
+	/* Has a content read that is owed and not here. */
+	subscription_owed(&visit->subscription);
+	switch (look(visit)) {
+	case FINDING_NOTHING:
+		return false;
+	case FINDING_NOT_MODIFIED:
+		if (patient && visit->asked.wait_s > 0)
+			return false;
+		answer_not_modified(visit);
+		break;
+	case FINDING_CONTENT:
+		answer_content(visit);
+		break;
+	case FINDING_FAILURE:
+		answer_failure(visit);
+		break;
+	}
+	visit_free(visit);
+	return true;
 }
 
 static void on_owed(struct subscription *subscription)
 {
-	struct wait *wait = container_of(subscription, struct wait, subscription);
+	answer_if_found(container_of(subscription, struct visit, subscription), true);
+}
 
-	/* Has a content read that is owed and not here. */
-	subscription_owed(subscription);
-	if (!is_settled(subscription->topic))
-		return;
-	answer_settled(wait->connection, &wait->asked, subscription->topic, subscription);
-	wait_free(wait);
+/* Whoever will not wait for a change waits for content as anybody does. */
+static int64_t patience_s(const struct visit *visit)
+{
+	return visit->asked.wait_s > 0 ? visit->asked.wait_s : RESOURCE_PATIENCE_S;
 }
 
 static void on_patience(struct http_waiter *waiter)
 {
-	struct wait *wait = container_of(waiter, struct wait, waiter);
+	struct visit *visit = container_of(waiter, struct visit, waiter);
 	struct refusal refusal;
 
-	refusal_set(&refusal, "no_content", "no content came within 30 seconds");
-	http_refuse(wait->connection, 504, &refusal, wait->asked.headers);
-	wait_free(wait);
+	if (answer_if_found(visit, false))
+		return;
+	refusal_set(&refusal, "no_content", "no content came within %lld seconds",
+		(long long)patience_s(visit));
+	http_refuse(visit->connection, 504, &refusal, visit->asked.headers);
+	visit_free(visit);
 }
 
 static void on_gone(struct http_waiter *waiter)
 {
-	wait_free(container_of(waiter, struct wait, waiter));
-}
-
-static char *copy_if_none_match(const struct head *head)
-{
-	struct bytes value = head_field(head, "if-none-match");
-	char *copy = xcalloc(1, value.length + 1);
-
-	if (value.length > 0)
-		memcpy(copy, value.start, value.length);
-	return copy;
-}
-
-static void wait_for(struct site_request *request, const struct address *address,
-	const struct catalog_target *target)
-{
-	struct client_shared *shared = request->site->shared;
-	struct wait *wait = xcalloc(1, sizeof(*wait));
-
-	wait->waiter = (struct http_waiter){on_patience, on_gone};
-	wait->connection = request->connection;
-	wait->asked.site = request->site;
-	wait->asked.headers = xstrdup(request->headers);
-	wait->asked.if_none_match = copy_if_none_match(request->head);
-	http_wait(request->connection, &wait->waiter, RESOURCE_PATIENCE_MS);
-	if (topic_subscribe(relay_topics(shared->relay), address->text, target, 0,
-		    &wait->subscription, on_owed) == TOPIC_OK) {
-		on_owed(&wait->subscription);
-		return;
-	}
-	site_refuse(request, 503, "too_many_addresses",
-		"the gateway watches as many addresses of this provider as it may");
-	wait_free(wait);
+	visit_free(container_of(waiter, struct visit, waiter));
 }
 
 /* ---- asking ---- */
 
-/* A second parameter is most likely the tail of an address that was not encoded. */
-static void refuse_parameter(struct site_request *request, struct bytes name)
+/* With what was preferred and is done (RFC 7240, 3). */
+static char *copy_headers(const struct site_request *request, int64_t wait_s)
 {
-	char message[160];
+	size_t size = strlen(request->headers) + 64;
+	char *headers = xcalloc(1, size);
 
-	snprintf(message, sizeof(message),
-		"unknown parameter \"%.*s\": the address after uri= must be "
-		"percent-encoded",
-		(int)(name.length < 64 ? name.length : 64), name.start);
-	site_refuse(request, 400, "unknown_parameter", message);
+	if (wait_s >= 0)
+		snprintf(headers, size, "%sPreference-Applied: wait=%lld\r\n",
+			request->headers, (long long)wait_s);
+	else
+		memcpy(headers, request->headers, strlen(request->headers));
+	return headers;
 }
 
-/* Finds the one uri= in the query. False after an answer that says why not. */
-static bool read_query(struct site_request *request, struct bytes *uri)
+static struct visit *visit_new(
+	const struct site_request *request, const struct query *query)
 {
-	struct bytes query = request->head->query, name, value;
+	struct visit *visit = xcalloc(1, sizeof(*visit));
+	struct bytes tags = query->if_none_match;
 
-	*uri = (struct bytes){NULL, 0};
-	while (head_next_parameter(&query, &name, &value)) {
-		if (!bytes_are(name, "uri")) {
-			refuse_parameter(request, name);
-			return false;
-		}
-		if (uri->start != NULL) {
-			site_refuse(
-				request, 400, "bad_request", "uri stands more than once");
-			return false;
-		}
-		*uri = value;
+	visit->waiter = (struct http_waiter){on_patience, on_gone};
+	visit->connection = request->connection;
+	visit->asked.site = request->site;
+	visit->asked.wait_s = query->wait_s;
+	visit->asked.headers = copy_headers(request, query->wait_s);
+	visit->asked.if_none_match = xcalloc(1, tags.length + 1);
+	if (tags.length > 0)
+		memcpy(visit->asked.if_none_match, tags.start, tags.length);
+	return visit;
+}
+
+/* Watches the address as any client does, if only for a moment. False with a refusal. */
+static bool subscribe(struct visit *visit, const struct query *query, struct bytes uri,
+	struct refusal *refusal)
+{
+	struct client_shared *shared = visit->asked.site->shared;
+	struct address address;
+	struct catalog_target target;
+
+	if (!query_parse_address(refusal, &address, uri) ||
+		!refusal_resolve(refusal, shared->catalog, &address, &target))
+		return false;
+	if (topic_subscribe(relay_topics(shared->relay), address.text, &target, 0,
+		    &visit->subscription, on_owed) != TOPIC_OK) {
+		refusal_set(refusal, "too_many_addresses",
+			"the gateway watches as many addresses of this provider as it "
+			"may");
+		return false;
 	}
-	if (uri->start != NULL)
-		return true;
-	site_refuse(request, 400, "bad_request", "the parameter uri is missing");
-	return false;
+	subscription_holds(
+		&visit->subscription, query_newest_tag(query->if_none_match));
+	return true;
 }
 
-static void answer_address(struct site_request *request, const struct address *address,
-	const struct catalog_target *target)
+static void answer_once(struct site_request *request, const struct query *query)
 {
-	struct topic_table *topics = relay_topics(request->site->shared->relay);
-	struct topic *topic = topic_find(topics, address->text, address->length);
-	struct asked asked = {
-		.site = request->site, .headers = request->headers, .hit = true};
+	struct visit *visit = visit_new(request, query);
+	struct bytes uris = query->uris, uri;
+	struct refusal refusal;
 
-	if (topic == NULL || !is_settled(topic)) {
-		wait_for(request, address, target);
+	query_next_uri(&uris, &uri);
+	if (!subscribe(visit, query, uri, &refusal)) {
+		site_refuse_uri(request, uri, &refusal);
+		visit_free(visit);
 		return;
 	}
-	asked.if_none_match = copy_if_none_match(request->head);
-	answer_settled(request->connection, &asked, topic, NULL);
-	free(asked.if_none_match);
+	visit->asked.hit = look(visit) != FINDING_NOTHING;
+	if (!answer_if_found(visit, true))
+		http_wait(visit->connection, &visit->waiter, patience_s(visit) * 1000);
 }
 
 void resource_answer(struct site_request *request)
 {
-	char text[HEAD_BYTES_MAX];
+	struct query query;
 	struct refusal refusal;
-	struct address address;
-	struct catalog_target target;
-	struct bytes uri;
-	long length;
 
-	if (!read_query(request, &uri))
-		return;
-	length = head_decode(uri, text);
-	if (length < 0) {
-		site_refuse(request, 400, "bad_address",
-			"a % without two hex digits in uri=");
-		return;
-	}
-	if (!refusal_parse_address(&refusal, &address, text, (size_t)length))
+	if (!query_read(&query, request->head, &refusal))
 		http_refuse(request->connection, 400, &refusal, request->headers);
-	else if (!refusal_resolve(
-			 &refusal, request->site->shared->catalog, &address, &target))
-		http_refuse(request->connection,
-			strcmp(refusal.code, "not_canonical") == 0        ? 400
-				: strcmp(refusal.code, "raw_denied") == 0 ? 403
-									  : 404,
-			&refusal, request->headers);
+	else if (query.stream)
+		sse_answer(request->site->sse, request, &query);
 	else
-		answer_address(request, &address, &target);
+		answer_once(request, &query);
 }

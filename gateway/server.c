@@ -6,6 +6,7 @@
 #include "common/memory.h"
 #include "gateway/connection.h"
 #include "gateway/site.h"
+#include "gateway/sse.h"
 #include "gateway/websocket.h"
 
 #include <libwebsockets.h>
@@ -123,11 +124,9 @@ static int on_writable(struct connection *connection, void *in, size_t length)
 
 static int on_peer_closes(struct connection *connection, void *in, size_t length)
 {
-	(void)in;
-	(void)length;
 	if (connection->websocket == NULL)
 		return 0;
-	return websocket_on_peer_closes(connection->websocket);
+	return websocket_on_peer_closes(connection->websocket, in, length);
 }
 
 static int on_closed(struct connection *connection, void *in, size_t length)
@@ -327,6 +326,7 @@ static void share(struct server *server, struct access *access)
 	document_init(&server->shared.document);
 	server->site = (struct site){.shared = &server->shared,
 		.membership = settings->membership,
+		.sse = sse_new(&server->shared),
 		.on_websocket = on_websocket,
 		.user = server};
 	document_init(&server->site.document);
@@ -347,6 +347,7 @@ static void fini(struct server *server)
 	list_each (link, &server->connections)
 		free(container_of(link, struct connection, in_server));
 	websockets_free(server->websockets);
+	sse_free(server->site.sse);
 	http_free(server->http);
 	access_free(server->shared.access);
 	document_fini(&server->shared.document);

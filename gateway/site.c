@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define URI_ECHO_MAX 2048 /* bytes of an address that an answer repeats */
+
 struct page {
 	const char *path;
 	bool wants_token;
@@ -20,7 +22,9 @@ static void answer_front(struct site_request *request)
 		"polled.\n"
 		"\n"
 		"WebSocket  /ws, then {\"action\":\"subscribe\",\"uri\":\"/nodes\"}\n"
-		"HTTP       /resource?uri=/nodes (the address percent-encoded)\n";
+		"HTTP       /resource?uri=/nodes (the address percent-encoded)\n"
+		"           with If-None-Match and Prefer: wait=30, when it changes\n"
+		"           with Accept: text/event-stream, every change\n";
 
 	http_answer(request->connection,
 		&(struct answer){.status = 200,
@@ -58,6 +62,54 @@ void site_refuse(struct site_request *request, unsigned status, const char *code
 	http_refuse(request->connection, status, &refusal, headers);
 }
 
+static unsigned status_of(const char *code)
+{
+	static const struct {
+		const char *code;
+		unsigned status;
+	} statuses[] = {
+		{"raw_denied", 403},
+		{"unknown_address", 404},
+		{"too_many_addresses", 503},
+	};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (strcmp(code, statuses[i].code) == 0)
+			return statuses[i].status;
+	return 400;
+}
+
+/* The address as meant, or as written where it means nothing. */
+static void write_uri(struct text *body, struct bytes uri)
+{
+	char decoded[HEAD_BYTES_MAX];
+	long length = head_decode(uri, decoded);
+
+	if (length >= 0)
+		uri = (struct bytes){decoded, (size_t)length};
+	if (uri.length > URI_ECHO_MAX)
+		uri.length = URI_ECHO_MAX;
+	text_add_quoted(body, uri.start, uri.length);
+}
+
+void site_refuse_uri(struct site_request *request, struct bytes uri,
+	const struct refusal *refusal)
+{
+	struct text body = {0};
+
+	text_add_words(&body, "{\"uri\":");
+	write_uri(&body, uri);
+	text_add_words(&body, ",\"error\":");
+	refusal_write(refusal, &body);
+	text_add_words(&body, "}\n");
+	http_answer(request->connection,
+		&(struct answer){.status = status_of(refusal->code),
+			.type = "application/json",
+			.headers = request->headers,
+			.body = {body.start, body.failed ? 0 : body.length}});
+	text_fini(&body);
+}
+
 struct bytes site_bearer(const struct head *head)
 {
 	static const char scheme[] = "Bearer ";
@@ -89,8 +141,7 @@ static void allow_reading(struct site_request *request)
 		snprintf(request->headers, sizeof(request->headers),
 			"Access-Control-Allow-Origin: %s\r\n"
 			"Access-Control-Expose-Headers: Age, Cache-Status, ETag, "
-			"Uricast-Error, "
-			"Uricast-State\r\n"
+			"Preference-Applied, Uricast-Error, Uricast-State\r\n"
 			"Vary: Origin\r\n",
 			request->origin);
 }
@@ -119,11 +170,12 @@ static bool may_come(struct site_request *request)
 /* A browser asks so whether a page may send its token (the preflight of CORS). */
 static void answer_options(struct site_request *request)
 {
-	char headers[sizeof(request->headers) + 192];
+	char headers[sizeof(request->headers) + 256];
 
 	snprintf(headers, sizeof(headers),
 		"%sAccess-Control-Allow-Methods: GET, HEAD\r\n"
-		"Access-Control-Allow-Headers: Authorization, If-None-Match\r\n"
+		"Access-Control-Allow-Headers: Authorization, If-None-Match, "
+		"Last-Event-ID, Prefer\r\n"
 		"Access-Control-Max-Age: 600\r\n",
 		request->headers);
 	http_answer(request->connection,

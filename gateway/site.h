@@ -4,7 +4,7 @@
  * Site: what is where on the clients' port, and who may ask for it.
  *
  *   /          a page for people
- *   /resource  one state by plain HTTP, see resource.h
+ *   /resource  one state by plain HTTP, see resource.h; as a stream of events, sse.h
  *   /ws        WebSockets, see upgrade.h
  */
 
@@ -14,11 +14,14 @@
 
 #include <stdbool.h>
 
+struct sse;
+
 #define SITE_FIELD_MAX 1024 /* bytes of a header that access goes by */
 
 struct site {
 	struct client_shared *shared;
 	struct membership *membership;
+	struct sse *sse;
 	struct document document; /* for what is read of error objects */
 	/* A request that may become a WebSocket: its socket, request unread. */
 	void (*on_websocket)(int fd, bool single, bool authenticated, void *user);
@@ -41,6 +44,10 @@ void site_on_request(
 /** Answers with an error, and counts it. */
 void site_refuse(struct site_request *request, unsigned status, const char *code,
 	const char *message);
+
+/** Answers with why @uri, as written, is not served. Every code has its status. */
+void site_refuse_uri(struct site_request *request, struct bytes uri,
+	const struct refusal *refusal);
 
 /** The token in "Authorization: Bearer TOKEN"; start NULL where there is none. */
 struct bytes site_bearer(const struct head *head);

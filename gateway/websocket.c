@@ -203,10 +203,12 @@ static void go_on_with_partial(struct websocket *websocket)
 			return;
 }
 
-static bool wire_send(struct client *client, struct frame *frame)
+static bool wire_send(struct client *client, struct frame *frame,
+	const struct subscription *subscription)
 {
 	struct websocket *websocket = container_of(client, struct websocket, client);
 
+	(void)subscription;
 	if (websocket->partial != NULL || !may_send(websocket)) {
 		if (!websocket->closing)
 			fall_behind(websocket);
@@ -290,11 +292,23 @@ int websocket_on_pong(struct websocket *websocket)
 	return 0;
 }
 
-int websocket_on_peer_closes(struct websocket *websocket)
+/* RFC 6455, 7.4; the reserved codes below 5000 libwebsockets refuses itself. */
+static bool is_close(const unsigned char *body, size_t length)
+{
+	return length == 0 || (length >= 2 && (body[0] << 8 | body[1]) < 5000);
+}
+
+int websocket_on_peer_closes(
+	struct websocket *websocket, const char *body, size_t length)
 {
 	/* The answer to our close frame: libwebsockets does not know that it went out. */
 	if (websocket->closing)
 		return -1;
+	if (!is_close((const unsigned char *)body, length)) {
+		close_politely(websocket, LWS_CLOSE_STATUS_PROTOCOL_ERR,
+			"this is no close frame");
+		return -1;
+	}
 	stop_traffic(websocket);
 	return 0;
 }

@@ -43,4 +43,5 @@ void websocket_free(struct websocket *websocket); /* accepts NULL */
 int websocket_on_received(struct websocket *websocket, const char *bytes, size_t length);
 int websocket_on_pong(struct websocket *websocket);
 int websocket_on_writable(struct websocket *websocket);
-int websocket_on_peer_closes(struct websocket *websocket);
+int websocket_on_peer_closes(
+	struct websocket *websocket, const char *body, size_t length);

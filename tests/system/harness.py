@@ -23,6 +23,7 @@ import urllib.parse
 import redis as redis_client
 
 from client import DEADLINE, Client
+from events import Events
 from upstream import Upstream
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -247,6 +248,10 @@ class Gateway(Served):
     def client(self, path="/ws", **options):
         """A WebSocket client, as an async context manager."""
         return Client(f"ws://127.0.0.1:{self.port}{path}", **options)
+
+    def events(self, *uris, headers=None, **parameters):
+        """A client of an event stream, likewise; last_event_id= is last-event-id=."""
+        return Events(self.port, uris, headers, **parameters)
 
     def get(self, path, headers=None, deadline=DEADLINE):
         return http_get(self.port, path, headers, deadline)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from client import DEADLINE
-from harness import http_get, run
+from harness import RedisProxy, http_get, run, until
 from test_failures import short_limits
 
 
@@ -45,6 +45,150 @@ def test_who_has_it_already_is_told_so(small_fleet):
     again = gateway.resource("/nodes", headers={"If-None-Match": etag})
     assert again.status == 304
     assert again.body == b""
+
+
+def poll(gateway, uri, etag, wait):
+    headers = {"If-None-Match": etag, "Prefer": f"wait={wait}"}
+    return asyncio.to_thread(gateway.resource, uri, headers=headers)
+
+
+def test_a_long_poll_waits_for_the_next_change(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+
+    async def test():
+        gateway = small_fleet.gateways[0]
+        etag = gateway.resource("/nodes").headers["ETag"]
+        for n in range(2, 5):
+            waiting = asyncio.ensure_future(poll(gateway, "/nodes", etag, 50))
+            subscribers = "uricast_gateway_subscriptions"
+            await until(lambda: gateway.metric(subscribers) == 1, "a waiting client")
+            small_fleet.upstream.set("/nodes", {"n": n})
+            response = await waiting
+            assert response.status == 200
+            assert response.json == {"n": n}
+            assert response.headers["ETag"] != etag
+            assert response.headers["Preference-Applied"] == "wait=50"
+            etag = response.headers["ETag"]
+        assert gateway.metric(subscribers) == 0
+
+    run(test())
+
+
+def test_a_long_poll_ends_when_nothing_changes(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+    gateway = small_fleet.gateways[0]
+    etag = gateway.resource("/nodes").headers["ETag"]
+    begun = time.monotonic()
+    response = gateway.resource(
+        "/nodes", headers={"If-None-Match": etag, "Prefer": "wait=2"}
+    )
+    assert response.status == 304
+    assert response.body == b""
+    assert response.headers["ETag"] == etag
+    assert response.headers["Preference-Applied"] == "wait=2"
+    assert time.monotonic() - begun >= 1.9
+
+
+def test_a_long_poll_counts_as_interest_while_it_waits(small_fleet):
+    small_fleet.upstream.set("/nodes", {"n": 1})
+
+    async def test():
+        gateway = small_fleet.gateways[0]
+        etag = gateway.resource("/nodes").headers["ETag"]
+        interest = "uricast:interest:/nodes"
+        redis = small_fleet.redis.client
+        await until(lambda: not redis.exists(interest), "no interest")
+        waiting = asyncio.ensure_future(poll(gateway, "/nodes", etag, 3))
+        await until(lambda: redis.exists(interest), "interest")
+        before = small_fleet.upstream.count("/nodes")
+        await until(
+            lambda: small_fleet.upstream.count("/nodes") >= before + 3, "three polls"
+        )
+        assert not waiting.done()
+        assert (await waiting).status == 304
+        await until(lambda: not redis.exists(interest), "no interest again")
+
+    run(test())
+
+
+def test_a_long_poll_of_who_is_not_current_is_answered_at_once(shared_fleet):
+    gateway = shared_fleet.gateways[0]
+    etag = gateway.resource("/a").headers["ETag"]
+    for old in ('"17"', '"nonsense"', 'W/"3", "5"', ""):
+        headers = {"If-None-Match": old, "Prefer": "wait=60"}
+        response = gateway.resource("/a", headers=headers, deadline=20)
+        assert (response.status, response.headers["ETag"]) == (200, etag)
+    headers = {"Prefer": "wait=60"}
+    assert gateway.resource("/a", headers=headers, deadline=20).status == 200
+
+
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        ("wait=0", "wait=0"),
+        ('respond-async, Wait = "7" ;strict; x=y', "wait=7"),
+        ("wait=5, wait=9", "wait=5"),
+        ("wait=86400", "wait=60"),
+        ("wait=9999999999999999999999, wait=4", "wait=4"),
+        ("wait", None),
+        ("wait=-1", None),
+        ("wait=soon", None),
+        ("return=minimal", None),
+    ],
+)
+def test_the_preference_that_counts_is_told(shared_fleet, prefer, applied):
+    headers = {"Prefer": prefer}
+    response = shared_fleet.gateways[0].resource("/a", headers=headers)
+    assert response.status == 200
+    assert response.headers["Preference-Applied"] == applied
+
+
+def test_a_long_poll_for_what_never_had_content_ends_in_an_error(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1, config=short_limits)
+    fleet.upstream.set("/nodes", silent=True)
+    headers = {"If-None-Match": '"1"', "Prefer": "wait=1"}
+    response = fleet.gateways[0].resource("/nodes", headers=headers)
+    assert response.status in (502, 504)
+    assert response.json["error"]["code"]
+
+
+def test_a_tag_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
+    proxies = []
+
+    def url(fleet):
+        if not fleet.gateways:
+            return fleet.redis.url
+        proxies.append(RedisProxy(fleet.redis.port))
+        fleet.closers.append(proxies[0].close)
+        return proxies[0].url
+
+    fleet = start_fleet(gateway_redis_url=url)
+    fleet.upstream.set("/a", {"n": 1})
+
+    async def test():
+        ahead, behind = fleet.gateways
+        async with ahead.client() as client, behind.client() as witness:
+            await client.subscribe("/a")
+            await witness.subscribe("/a")
+            await witness.content("/a")
+            proxies[0].lose = lambda channel: "change:/a" in channel
+            for n, wait in ((2, 0), (3, 1)):
+                fleet.upstream.set("/a", {"n": n})
+                await client.content("/a", lambda c: c["n"] == n)
+                assert witness.held["/a"][1] == {"n": n - 1}
+                etag = f'"{client.held["/a"][0]}"'
+                response = await poll(behind, "/a", etag, wait)
+                assert (response.status, response.headers["ETag"]) == (304, etag)
+                await witness.content("/a", lambda c: c["n"] == n)
+
+    run(test())
+
+
+def test_a_tag_that_redis_never_knew_gets_the_content(shared_fleet):
+    headers = {"If-None-Match": f'"{2**62}"', "Prefer": "wait=50"}
+    response = shared_fleet.gateways[0].resource("/a", headers=headers, deadline=20)
+    assert response.status == 200
+    assert response.json == {"n": 1}
 
 
 def test_a_query_must_be_percent_encoded(small_fleet):

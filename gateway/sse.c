@@ -1,0 +1,273 @@
+#include "gateway/sse.h"
+
+#include "common/memory.h"
+#include "common/random.h"
+#include "gateway/sse_event.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WALK_MS 1000
+#define BEATS_PER_WALK 1000 /* a herd of streams does not beat all at once */
+
+struct sse {
+	struct client_shared *shared;
+	struct clock_timer walk;
+	struct list streams;
+};
+
+struct stream {
+	struct client client;
+	struct http_stream wire;
+	struct http_connection *connection;
+	struct sse *sse;
+	struct list in_all;
+	struct sse_event event; /* on its way */
+	int64_t moved_at_ms;    /* when the client was last given bytes, or took some */
+};
+
+/* ---- sending ---- */
+
+static void note_move(struct stream *stream)
+{
+	stream->moved_at_ms = clock_now_ms(stream->sse->shared->clock);
+}
+
+static size_t length_of(const struct iovec *parts, size_t count)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < count; i++)
+		length += parts[i].iov_len;
+	return length;
+}
+
+/* Sends of the event what the client takes. */
+static void push(struct stream *stream)
+{
+	struct iovec parts[SSE_EVENT_PARTS_MAX];
+
+	while (sse_event_busy(&stream->event)) {
+		size_t count =
+			sse_event_parts(&stream->event, parts, SSE_EVENT_PARTS_MAX);
+		size_t sent = http_stream_send(stream->connection, parts, count);
+
+		if (sent > 0)
+			note_move(stream);
+		sse_event_sent(&stream->event, sent);
+		if (sent < length_of(parts, count))
+			return;
+	}
+}
+
+static void end(struct stream *stream)
+{
+	http_stream_end(stream->connection);
+}
+
+static int begin_event(struct stream *stream, struct frame *frame,
+	const struct subscription *subscription)
+{
+	struct text versions = {0};
+	int r;
+
+	/* A state changes nothing of what the client holds. */
+	if (subscription->version_given == topic_version(subscription->topic))
+		return sse_event_begin(&stream->event, frame, NULL);
+	client_write_versions(&stream->client, subscription, &versions);
+	text_add(&versions, "", 1);
+	r = versions.failed ? -ENOMEM
+			    : sse_event_begin(&stream->event, frame, versions.start);
+	text_fini(&versions);
+	return r;
+}
+
+static bool wire_send(struct client *client, struct frame *frame,
+	const struct subscription *subscription)
+{
+	struct stream *stream = container_of(client, struct stream, client);
+
+	if (sse_event_busy(&stream->event))
+		return false;
+	if (begin_event(stream, frame, subscription) < 0) {
+		end(stream);
+		return false;
+	}
+	note_move(stream);
+	push(stream);
+	return true;
+}
+
+static void wire_drop(struct client *client, const char *reason)
+{
+	(void)reason;
+	end(container_of(client, struct stream, client));
+}
+
+static const struct client_wire wire = {.send = wire_send, .drop = wire_drop};
+
+static void send_text(struct stream *stream, const char *text)
+{
+	if (sse_event_begin_text(&stream->event, text) < 0) {
+		end(stream);
+		return;
+	}
+	note_move(stream);
+	push(stream);
+}
+
+/* ---- the stream ---- */
+
+static void stream_free(struct stream *stream)
+{
+	client_fini(&stream->client);
+	sse_event_fini(&stream->event);
+	list_remove(&stream->in_all);
+	free(stream);
+}
+
+static void on_writable(struct http_stream *http_stream)
+{
+	struct stream *stream = container_of(http_stream, struct stream, wire);
+
+	push(stream);
+	if (!sse_event_busy(&stream->event))
+		client_flush(&stream->client);
+}
+
+static void on_gone(struct http_stream *http_stream)
+{
+	stream_free(container_of(http_stream, struct stream, wire));
+}
+
+static struct stream *stream_new(struct sse *sse, struct http_connection *connection)
+{
+	struct stream *stream = xcalloc(1, sizeof(*stream));
+
+	stream->sse = sse;
+	stream->connection = connection;
+	stream->wire = (struct http_stream){on_writable, on_gone};
+	client_init(&stream->client, sse->shared, &wire, false, true);
+	list_append(&sse->streams, &stream->in_all);
+	return stream;
+}
+
+static bool subscribe(struct stream *stream, struct bytes uri,
+	const struct client_wish *wish, struct refusal *refusal)
+{
+	uint32_t before = stream->client.hold_count;
+	struct address address;
+
+	if (!query_parse_address(refusal, &address, uri) ||
+		!client_subscribe(&stream->client, &address, wish, refusal))
+		return false;
+	if (stream->client.hold_count > before)
+		return true;
+	refusal_set(refusal, "bad_request", "the address stands more than once");
+	return false;
+}
+
+/* False after an answer that says why not: a stream has all its addresses or is none. */
+static bool subscribe_all(
+	struct stream *stream, struct site_request *request, const struct query *query)
+{
+	struct client_wish wish = {
+		.interval_ms = query->interval_ms, .patches = query->patches};
+	struct bytes cursor = {query->cursor, query->cursor_length};
+	struct bytes uris = query->uris, uri;
+	struct refusal refusal;
+
+	while (query_next_uri(&uris, &uri)) {
+		wish.since = query_next_version(&cursor);
+		if (subscribe(stream, uri, &wish, &refusal))
+			continue;
+		site_refuse_uri(request, uri, &refusal);
+		return false;
+	}
+	return true;
+}
+
+static void begin_stream(struct stream *stream, struct site_request *request)
+{
+	static const char format[] =
+		"%sCache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
+	char headers[sizeof(request->headers) + sizeof(format)];
+	char retry[32];
+
+	snprintf(headers, sizeof(headers), format, request->headers);
+	http_begin_stream(stream->connection,
+		&(struct answer){.status = 200,
+			.type = "text/event-stream",
+			.headers = headers},
+		&stream->wire);
+	snprintf(retry, sizeof(retry), "retry: %u\n\n",
+		SSE_RETRY_LEAST_MS +
+			(unsigned)random_below(
+				SSE_RETRY_MOST_MS - SSE_RETRY_LEAST_MS + 1));
+	send_text(stream, retry);
+	client_flush(&stream->client);
+}
+
+void sse_answer(struct sse *sse, struct site_request *request, const struct query *query)
+{
+	struct stream *stream = stream_new(sse, request->connection);
+
+	if (subscribe_all(stream, request, query))
+		begin_stream(stream, request);
+	else
+		stream_free(stream);
+}
+
+/* ---- the walk ---- */
+
+/* Returns the beats sent. */
+static int look_after(struct stream *stream, int64_t at_ms, bool may_beat)
+{
+	int64_t still_ms = at_ms - stream->moved_at_ms;
+
+	if (sse_event_busy(&stream->event)) {
+		if (still_ms < SSE_SLOW_MS)
+			return 0;
+		metrics_add(stream->sse->shared->metrics, METRIC_SLOW_CLOSED, 1);
+		end(stream);
+		return 0;
+	}
+	if (!may_beat || still_ms < SSE_BEAT_MS)
+		return 0;
+	send_text(stream, ":\n\n");
+	return 1;
+}
+
+static void on_walk(struct clock_timer *timer)
+{
+	struct sse *sse = container_of(timer, struct sse, walk);
+	int64_t at_ms = clock_now_ms(sse->shared->clock);
+	int beats = 0;
+
+	list_each (link, &sse->streams)
+		beats += look_after(container_of(link, struct stream, in_all), at_ms,
+			beats < BEATS_PER_WALK);
+	clock_timer_start_in(&sse->walk, WALK_MS);
+}
+
+/* ---- the whole ---- */
+
+struct sse *sse_new(struct client_shared *shared)
+{
+	struct sse *sse = xcalloc(1, sizeof(*sse));
+
+	sse->shared = shared;
+	list_init(&sse->streams);
+	clock_timer_init(&sse->walk, shared->clock, on_walk);
+	clock_timer_start_in(&sse->walk, WALK_MS);
+	return sse;
+}
+
+void sse_free(struct sse *sse)
+{
+	if (sse == NULL)
+		return;
+	clock_timer_stop(&sse->walk);
+	free(sse);
+}
