@@ -218,6 +218,11 @@ static bool subscribe(struct client *client, const struct protocol_message *mess
 {
 	struct hold *hold = find_hold(client, address->text, address->length);
 
+	/* Asked for once more it is refused like any address that was never known. */
+	if (hold != NULL && !topic_is_known(hold->subscription.topic)) {
+		hold_free(hold);
+		hold = NULL;
+	}
 	if (hold == NULL)
 		return subscribe_new(client, message, address, outcome);
 	hold->serial = client->serial;

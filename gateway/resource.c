@@ -135,7 +135,7 @@ static void answer_content(struct http_connection *connection, const struct aske
 	text_fini(&headers);
 }
 
-/* 503 where the fleet is at fault, 502 where the upstream is. */
+/* 404 after a reload, 503 where the fleet is at fault, 502 where the upstream is. */
 static unsigned failure_status(struct site *site, const struct topic *topic)
 {
 	static const char *const our_codes[] = {
@@ -144,6 +144,8 @@ static unsigned failure_status(struct site *site, const struct topic *topic)
 	struct bytes error = topic_error(topic);
 	uint32_t code;
 
+	if (!topic_is_known(topic))
+		return 404;
 	if (topic_state(topic) == RESOURCE_GONE)
 		return 410;
 	if (document_scan(document, error.start, error.length, NULL) != DOCUMENT_OK ||
@@ -196,7 +198,7 @@ static bool is_settled(struct topic *topic)
 static void answer_settled(struct http_connection *connection, const struct asked *asked,
 	struct topic *topic, struct subscription *subscription)
 {
-	bool gone = topic_state(topic) == RESOURCE_GONE;
+	bool gone = topic_state(topic) == RESOURCE_GONE || !topic_is_known(topic);
 
 	if (topic_content(topic).start != NULL && !gone)
 		answer_content(connection, asked, topic, subscription);

@@ -56,6 +56,7 @@ static int set_up(void **state)
 
 	fixture->clock = clock_new(NULL);
 	fixture->table = topic_table_new(fixture->clock, &events, fixture);
+	fixture->provider.name = "default";
 	fixture->provider.limits.raw_addresses_max = 2;
 	fixture->target.provider = &fixture->provider;
 	fixture->target.interval = (struct catalog_interval){5000, 1000, 60000};
