@@ -65,7 +65,8 @@ def gaps(times):
 
 def test_a_service_comes_one_goes_one_changes_and_no_other_subscriber_notices(start_fleet):
     def fill(fleet, catalog):
-        catalog.set("keep", fleet.upstream.url)
+        # One connection per poller, so that another one would show.
+        catalog.set("keep", fleet.upstream.url, limits={"concurrency": 1})
         catalog.set("gone", fleet.add_upstream().url)
         catalog.set("other", fleet.add_upstream().url, interval=2)
 
