@@ -62,11 +62,14 @@ static void capture_end(struct capture *capture, FILE *stream, char *text, size_
 /* Runs config_read() with the words of @line. */
 static enum config_outcome read_line(enum config_program program, const char *line)
 {
-	char *words = strdup(line), *argv[32] = {"uricast"}, *rest = words;
+	static char words[1024], *argv[32];
+	char *rest = words;
 	struct capture errors, output;
 	enum config_outcome outcome;
 	int argc = 1;
 
+	snprintf(words, sizeof(words), "%s", line);
+	argv[0] = "uricast";
 	for (char *word; (word = strsep(&rest, " "));) {
 		if (*word)
 			argv[argc++] = word;
@@ -76,7 +79,6 @@ static enum config_outcome read_line(enum config_program program, const char *li
 	outcome = config_read(&config, program, argc, argv);
 	capture_end(&output, stdout, answered, sizeof(answered));
 	capture_end(&errors, stderr, said, sizeof(said));
-	free(words);
 	return outcome;
 }
 
@@ -1073,6 +1075,60 @@ static void two_files_cannot_both_have_the_default(void **state)
 	assert_directory_wrong("b.json:1:18: $.services.b: there are two defaults");
 }
 
+static char heard[256];
+
+static void hear(const char *where, const char *what)
+{
+	snprintf(heard, sizeof(heard), "%s: %s", where, what);
+}
+
+static void what_was_read_can_be_read_again(void **state)
+{
+	struct config next;
+
+	(void)state;
+	write_part("a.json", "{\"services\":{\"a\":" URL "}}");
+	assert_int_equal(read_directory("--lease 5"), CONFIG_OK);
+	write_part("b.json", "{\"services\":{\"b\":" URL "}}");
+	assert_int_equal(config_read_again(&config, hear, &next), CONFIG_OK);
+	assert_int_equal(next.lease_ms, 5000);
+	assert_int_equal(next.catalog->provider_count, 2);
+	assert_int_equal(config.catalog->provider_count, 1);
+	config_fini(&next);
+	config_fini(&config);
+}
+
+static void a_mistake_while_reading_again_is_told_to_who_asked(void **state)
+{
+	struct config next;
+
+	(void)state;
+	write_part("a.json", "{\"services\":{\"a\":" URL "}}");
+	assert_int_equal(read_directory(""), CONFIG_OK);
+	write_part("a.json", "{\"redis\":\"ftp://h\",\"services\":{\"a\":" URL "}}");
+	assert_int_equal(config_read_again(&config, hear, &next), CONFIG_EXIT_WRONG);
+	assert_non_null(strstr(heard, "/a.json:1:10: $.redis: \"ftp://h\" is no"));
+	config_fini(&config);
+}
+
+static void only_a_gateway_that_is_told_of_no_service_assumes_one(void **state)
+{
+	const struct catalog_interval interval = {700, 500, 900};
+	struct catalog *catalog;
+
+	(void)state;
+	assert_read(CONFIG_GATEWAY, "");
+	assert_true(config.assumed);
+	config_fini(&config);
+	assert_read(CONFIG_POLLER, "--upstream http://h");
+	assert_false(config.assumed);
+	config_fini(&config);
+	catalog = config_assumed_catalog(&interval);
+	assert_int_equal(catalog_provider(catalog, "default")->interval.default_ms, 700);
+	assert_true(catalog_provider(catalog, "default")->raw);
+	catalog_free(catalog);
+}
+
 static void an_empty_directory_is_a_mistake(void **state)
 {
 	(void)state;
@@ -1195,6 +1251,9 @@ int main(void)
 		DIRECTORY_TEST(what_two_files_say_is_a_mistake_that_names_both),
 		DIRECTORY_TEST(two_files_cannot_both_have_the_default),
 		DIRECTORY_TEST(an_empty_directory_is_a_mistake),
+		DIRECTORY_TEST(what_was_read_can_be_read_again),
+		DIRECTORY_TEST(a_mistake_while_reading_again_is_told_to_who_asked),
+		TEST(only_a_gateway_that_is_told_of_no_service_assumes_one),
 		TEST(comments_inside_strings_stay),
 		TEST(a_default_provider_takes_raw_uris_unless_told_not_to),
 		TEST(a_gateway_needs_no_urls),
