@@ -15,8 +15,9 @@ static void say_fixed(const char *what, const char *running, const char *next)
 {
 	char running_quoted[CONFIG_QUOTED_MAX], next_quoted[CONFIG_QUOTED_MAX];
 
-	log_warn("this setting changes with a restart only, going on as before setting=%s "
-		 "running=%s configured=%s",
+	log_warn(
+		"this setting changes with a restart only, going on as before setting=%s "
+		"running=%s configured=%s",
 		what, config_quote(running_quoted, running, strlen(running)),
 		config_quote(next_quoted, next, strlen(next)));
 }

@@ -18,7 +18,8 @@
  * may be kept until the next time, the one to the struct may not: it moves to where the
  * configuration always is.
  *
- * Returns NULL, or a sentence that says what stands in the way; static until the next call.
+ * Returns NULL, or a sentence that says what stands in the way; static until the next
+ * call.
  */
 typedef const char *(*reload_take_fn)(struct config *next, void *user);
 
