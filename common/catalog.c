@@ -54,7 +54,10 @@ static void header_fini(struct catalog_header *header)
 
 struct catalog *catalog_new(void)
 {
-	return xcalloc(1, sizeof(struct catalog));
+	struct catalog *catalog = xcalloc(1, sizeof(*catalog));
+
+	catalog->holds = 1;
+	return catalog;
 }
 
 struct catalog_service *catalog_add_service(
@@ -314,7 +317,7 @@ static enum catalog_outcome resolve_names(const struct catalog *catalog,
 	return CATALOG_OK;
 }
 
-enum catalog_outcome catalog_resolve(const struct catalog *catalog,
+static enum catalog_outcome resolve_by_kind(const struct catalog *catalog,
 	const struct address *address, struct catalog_target *target)
 {
 	switch (address->kind) {
@@ -326,6 +329,16 @@ enum catalog_outcome catalog_resolve(const struct catalog *catalog,
 		break;
 	}
 	return resolve_names(catalog, address, target);
+}
+
+enum catalog_outcome catalog_resolve(const struct catalog *catalog,
+	const struct address *address, struct catalog_target *target)
+{
+	enum catalog_outcome outcome = resolve_by_kind(catalog, address, target);
+
+	if (outcome == CATALOG_OK)
+		target->catalog = catalog;
+	return outcome;
 }
 
 const char *catalog_outcome_text(enum catalog_outcome outcome)
@@ -350,9 +363,18 @@ const struct catalog_provider *catalog_provider(
 	return NULL;
 }
 
+struct catalog *catalog_keep(const struct catalog *catalog)
+{
+	/* What it says stays as it is; who looks at it is not part of that. */
+	struct catalog *held = (struct catalog *)catalog;
+
+	held->holds++;
+	return held;
+}
+
 void catalog_free(struct catalog *catalog)
 {
-	if (!catalog)
+	if (!catalog || --catalog->holds > 0)
 		return;
 	for (size_t i = 0; i < catalog->provider_count; i++)
 		catalog_provider_fini(&catalog->providers[i]);

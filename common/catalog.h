@@ -4,7 +4,7 @@
  * Catalog: the configured providers, and what an address means under them.
  *
  * Made by common/config from the command line and the file, immutable afterwards: a
- * reload makes a new one. Used by both processes; only the poller looks at URLs, TLS and
+ * reload makes a new one, and the old one lives as long as somebody holds it. Used by both processes; only the poller looks at URLs, TLS and
  * headers. Owns everything it points to.
  */
 
@@ -80,6 +80,7 @@ struct catalog_resource_type {
 
 /** What an address means. Points into the catalog. */
 struct catalog_target {
+	const struct catalog *catalog;
 	const struct catalog_provider *provider;
 	const struct catalog_resource_type *type; /* NULL for a raw URI */
 	struct catalog_interval interval;
@@ -110,4 +111,8 @@ size_t catalog_providers(
 const struct catalog_provider *catalog_provider(
 	const struct catalog *catalog, const char *name);
 
+/** Holds @catalog for what still points into it; ended by catalog_free(). */
+struct catalog *catalog_keep(const struct catalog *catalog);
+
+/** Ends one hold; the last one frees it. Accepts NULL. */
 void catalog_free(struct catalog *catalog);

@@ -22,6 +22,7 @@ struct catalog_service {
 };
 
 struct catalog {
+	size_t holds; /* catalog_new() is one, each catalog_keep() another */
 	struct catalog_provider *providers;
 	size_t provider_count;
 	struct catalog_service *services;

@@ -11,17 +11,21 @@
 
 /* ---- putting together ---- */
 
-static void add_upstream(struct config_draft *draft)
+/* @upstream  its name and what it allows are set here */
+static void add_default(struct catalog *catalog, struct catalog_provider *upstream)
 {
-	struct catalog *catalog = draft->config.catalog;
-	struct catalog_provider *upstream = &draft->upstream;
-
 	upstream->is_default = true;
 	upstream->raw = true;
-	upstream->interval = catalog_interval_around(draft->interval_ms);
-	upstream->tls_verify = !draft->insecure;
 	catalog_add_provider(
 		catalog, catalog_add_service(catalog, "default", false), NULL, upstream);
+}
+
+static void add_upstream(struct config_draft *draft)
+{
+	draft->upstream.interval = catalog_interval_around(draft->interval_ms);
+	draft->upstream.tls_verify = !draft->insecure;
+	draft->config.assumed = draft->upstream.url == NULL;
+	add_default(draft->config.catalog, &draft->upstream);
 }
 
 /* Makes the default provider where no file describes any. */
@@ -152,15 +156,21 @@ static enum config_outcome finish(struct config *config, struct config_draft *dr
 	return CONFIG_OK;
 }
 
-enum config_outcome config_read(
-	struct config *config, enum config_program program, int argc, char **argv)
+/* @origin  program and command line */
+static enum config_outcome read_from(
+	const struct config *origin, config_mistake_fn say, struct config *config)
 {
 	struct config_draft draft;
 	struct options *options;
 	enum config_outcome outcome = CONFIG_EXIT_OK;
+	int argc = origin->argc;
+	char **argv = origin->argv;
 	bool answered;
 
-	draft_init(&draft, program);
+	draft_init(&draft, origin->program);
+	draft.mistakes.say = say;
+	draft.config.argc = argc;
+	draft.config.argv = argv;
 	options = options_read(&draft, argc, argv, &answered);
 	if (!answered) {
 		if (draft.mistakes.count == 0)
@@ -172,6 +182,32 @@ enum config_outcome config_read(
 	catalog_provider_fini(&draft.upstream);
 	options_free(options);
 	return outcome;
+}
+
+enum config_outcome config_read(
+	struct config *config, enum config_program program, int argc, char **argv)
+{
+	const struct config origin = {.program = program, .argc = argc, .argv = argv};
+
+	return read_from(&origin, NULL, config);
+}
+
+enum config_outcome config_read_again(
+	const struct config *running, config_mistake_fn say, struct config *next)
+{
+	return read_from(running, say, next);
+}
+
+struct catalog *config_assumed_catalog(const struct catalog_interval *interval)
+{
+	struct catalog *catalog = catalog_new();
+	struct catalog_provider upstream;
+
+	catalog_provider_init(&upstream);
+	upstream.interval = *interval;
+	add_default(catalog, &upstream);
+	catalog_provider_fini(&upstream);
+	return catalog;
 }
 
 void config_fini(struct config *config)

@@ -8,6 +8,7 @@
  */
 
 #include "common/catalog.h"
+#include "common/config_mistake.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +39,11 @@ struct config {
 	struct config_gateway_limits limits;
 
 	struct catalog *catalog; /* owned */
+	bool assumed;	  /* no file describes a service: the default provider only */
 	char *file;	  /* what --config named, or NULL */
+
+	int argc; /* of the program, to read everything again */
+	char **argv;
 };
 
 enum config_outcome {
@@ -51,8 +56,27 @@ enum config_outcome {
  * Reads options, environment and file.
  *
  * @config  filled on CONFIG_OK only, released by config_fini()
+ * @argv    must outlive the configuration
  */
 enum config_outcome config_read(
 	struct config *config, enum config_program program, int argc, char **argv);
+
+/**
+ * Reads what @running was made of again, as it is now.
+ *
+ * @say   hears of every mistake
+ * @next  as config_read()
+ */
+enum config_outcome config_read_again(
+	const struct config *running, config_mistake_fn say, struct config *next);
+
+/**
+ * The catalog of a gateway that no file tells of services: the default provider.
+ *
+ * @interval  as far as is known; copied
+ *
+ * Returns a catalog that catalog_free() ends.
+ */
+struct catalog *config_assumed_catalog(const struct catalog_interval *interval);
 
 void config_fini(struct config *config);

@@ -20,7 +20,8 @@ struct config_draft {
 };
 
 /**
- * Reads @path into @draft, on top of what is there. Services are added to the catalog.
+ * Reads @path, a file or a directory whose *.json are one configuration, into @draft, on
+ * top of what is there. Services are added to the catalog.
  * Every mistake is said and counted; each is one that must be mended.
  */
 void config_file_read(struct config_draft *draft, const char *path);

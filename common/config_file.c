@@ -1,14 +1,19 @@
 #include "common/config_draft.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/config_reader.h"
 #include "common/memory.h"
 
-/* What the readers below share, as reader->user. */
+/* What the readers below share, as reader->user; of all files of a directory. */
 struct file {
 	struct config_draft *draft;
+	struct reader_places *places;
 	const char *default_name; /* of the provider that is the default, or NULL */
 };
 
@@ -376,7 +381,8 @@ static void read_service(
 	struct catalog_service *service;
 
 	if (!judge_name(reader, token, name, "service") ||
-		!reader_takes(reader, token, TAKES_OBJECT))
+		!reader_takes(reader, token, TAKES_OBJECT) ||
+		!reader_first_place(reader, token - 1))
 		return;
 	catalog_provider_init(&draft.settings);
 	reader_members(reader, token, service_members, &draft);
@@ -436,7 +442,7 @@ static const struct member gateway_members[] = {
 	MEMBER_VALUE(
 		"token_file", TAKES_TEXT, config_value_path, struct config, token_file),
 	MEMBER_TREE("origins", read_origins, 0),
-	MEMBER_TREE("limits", read_gateway_limits, offsetof(struct config, limits)),
+	MEMBER_PARTS("limits", read_gateway_limits, offsetof(struct config, limits)),
 	MEMBER_END,
 };
 
@@ -470,6 +476,13 @@ static void read_poller(struct reader *reader, uint32_t token, void *field)
 	read_process(reader, token, CONFIG_POLLER, poller_members);
 }
 
+/* Of the schema that editors complete by; nothing to us. */
+static void read_schema(struct reader *reader, uint32_t token, void *field)
+{
+	(void)field;
+	reader_takes(reader, token, TAKES_TEXT);
+}
+
 static const struct member file_members[] = {
 	MEMBER_VALUE("redis", TAKES_TEXT, config_value_redis, struct config_draft,
 		config.redis),
@@ -479,19 +492,102 @@ static const struct member file_members[] = {
 		config.lease_ms),
 	MEMBER_VALUE("log_level", TAKES_TEXT, config_value_log_level, struct config_draft,
 		config.log_level),
-	MEMBER_TREE("gateway", read_gateway, 0),
-	MEMBER_TREE("poller", read_poller, 0),
-	MEMBER_TREE("services", read_services, 0),
+	MEMBER_PARTS("gateway", read_gateway, 0),
+	MEMBER_PARTS("poller", read_poller, 0),
+	MEMBER_PARTS("services", read_services, 0),
+	MEMBER_PARTS("$schema", read_schema, 0),
 	MEMBER_END,
 };
 
-void config_file_read(struct config_draft *draft, const char *path)
+static void read_file(struct file *file, const char *path)
 {
-	struct file file = {.draft = draft};
+	struct config_draft *draft = file->draft;
 	struct reader reader;
-	int root = reader_open(&reader, path, &draft->mistakes, &file);
+	int root = reader_open(&reader, path, &draft->mistakes, file->places, file);
 
 	if (root >= 0)
 		reader_members(&reader, (uint32_t)root, file_members, draft);
 	reader_close(&reader);
+}
+
+/* ---- a directory of files ---- */
+
+/* What begins with a dot is an editor's own. */
+static int is_ours(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return entry->d_name[0] != '.' && dot && strcmp(dot, ".json") == 0;
+}
+
+/* By bytes: the same order on every host, whatever its locale is. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static char *join_path(const char *directory, const char *name)
+{
+	size_t length = strlen(directory), size = length + strlen(name) + 2;
+	char *path = xcalloc(1, size);
+
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	snprintf(path, size, "%.*s/%s", (int)length, directory, name);
+	return path;
+}
+
+/* Their names, which the caller frees, or -1 after a mistake was said. */
+static int list_files(struct file *file, const char *directory, char ***paths)
+{
+	struct config_mistakes *mistakes = &file->draft->mistakes;
+	struct dirent **entries;
+	int count = scandir(directory, &entries, is_ours, by_name);
+
+	if (count < 0) {
+		config_mistake(mistakes, directory, "cannot be read: %s", strerror(errno));
+		return -1;
+	}
+	if (count == 0)
+		config_mistake(mistakes, directory,
+			"holds no file whose name ends in .json; put one there, or name a "
+			"file");
+	*paths = xcalloc((size_t)count + 1, sizeof(**paths));
+	for (int i = 0; i < count; i++) {
+		(*paths)[i] = join_path(directory, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return count;
+}
+
+static void read_directory(struct file *file, const char *directory)
+{
+	char **paths;
+	int count = list_files(file, directory, &paths);
+
+	if (count < 0)
+		return;
+	for (int i = 0; i < count; i++)
+		read_file(file, paths[i]);
+	/* The places remember the names: nothing is read after this. */
+	config_texts_free(paths, (size_t)count);
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+void config_file_read(struct config_draft *draft, const char *path)
+{
+	struct file file = {.draft = draft, .places = reader_places_new()};
+
+	if (is_directory(path))
+		read_directory(&file, path);
+	else
+		read_file(&file, path);
+	reader_places_free(file.places);
 }

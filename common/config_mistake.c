@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_MAX 100   /* bytes of a value; enough to find it again */
@@ -12,12 +13,17 @@ void config_mistake(
 	struct config_mistakes *mistakes, const char *where, const char *format, ...)
 {
 	va_list arguments;
+	char *what;
 
-	fprintf(stderr, "%s: %s: ", mistakes->program, where);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	if (vasprintf(&what, format, arguments) < 0)
+		abort();
 	va_end(arguments);
-	fputc('\n', stderr);
+	if (mistakes->say)
+		mistakes->say(where, what);
+	else
+		fprintf(stderr, "%s: %s: %s\n", mistakes->program, where, what);
+	free(what);
 	mistakes->count++;
 }
 

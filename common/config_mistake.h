@@ -1,13 +1,18 @@
 #pragma once
 
 /*
- * Mistakes in the configuration: said on stderr as they are found, and counted.
+ * Mistakes in the configuration: said as they are found, on stderr unless somebody else
+ * wants to hear them, and counted.
  */
 
 #include <stddef.h>
 
+/** Hears of one mistake. @where and @what are as in config_mistake(). */
+typedef void (*config_mistake_fn)(const char *where, const char *what);
+
 struct config_mistakes {
-	const char *program; /* begins every line */
+	const char *program;   /* begins every line on stderr */
+	config_mistake_fn say; /* hears of them instead; NULL: stderr */
 	size_t count;
 };
 

@@ -103,7 +103,10 @@ static const struct setting settings[] = {
 		"fleet "
 		"(default 3)",
 		BOTH, GROUP_FLEET, false, config_value_lease, FIELD(config.lease_ms), 0},
-	{"config", "FILE", "Read FILE first; options and variables win over it", BOTH,
+	{"config", "PATH",
+		"Read the file PATH first, or every *.json of the directory PATH; options "
+		"and variables win over it",
+		BOTH,
 		GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
 	{"log-level", "LEVEL", "error, warn, info or debug (default info)", BOTH,
 		GROUP_PROCESS, false, config_value_log_level, FIELD(config.log_level), 0},

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uthash.h>
+
 #include "common/memory.h"
 
 #define FILE_BYTES_MAX (4u << 20) /* hundreds of services fit many times */
@@ -97,6 +99,56 @@ static size_t enter_element(struct reader *reader, size_t index)
 void reader_leave(struct reader *reader, size_t up)
 {
 	reader->path[up] = '\0';
+}
+
+/* ---- what several files say ---- */
+
+struct place {
+	UT_hash_handle hh;
+	const char *file; /* that was the first to say it */
+	char path[];
+};
+
+struct reader_places {
+	struct place *all; /* by path */
+};
+
+struct reader_places *reader_places_new(void)
+{
+	return xcalloc(1, sizeof(struct reader_places));
+}
+
+void reader_places_free(struct reader_places *places)
+{
+	struct place *place, *next;
+
+	HASH_ITER(hh, places->all, place, next)
+	{
+		HASH_DEL(places->all, place);
+		free(place);
+	}
+	free(places);
+}
+
+bool reader_first_place(struct reader *reader, uint32_t token)
+{
+	size_t length = strlen(reader->path);
+	struct place *place;
+
+	HASH_FIND(hh, reader->places->all, reader->path, length, place);
+	if (place == NULL) {
+		place = xcalloc(1, sizeof(*place) + length + 1);
+		place->file = reader->file;
+		memcpy(place->path, reader->path, length + 1);
+		HASH_ADD(hh, reader->places->all, path[0], (unsigned)length, place);
+		return true;
+	}
+	/* A path is cut where it is very long, and in one file no member stands twice. */
+	if (place->file == reader->file)
+		return true;
+	reader_mistake(reader, token, "stands in %s, too; leave it in one of the two files",
+		place->file);
+	return false;
 }
 
 static const char *types_text(unsigned types)
@@ -226,6 +278,8 @@ static void read_by_table(
 
 		if (strcmp(member->name, name) != 0)
 			continue;
+		if (!member->parts && !reader_first_place(reader, token - 1))
+			return;
 		if (member->tree)
 			member->tree(reader, token, field);
 		else
@@ -412,12 +466,15 @@ static bool scan(struct reader *reader)
 }
 
 int reader_open(struct reader *reader, const char *file, struct config_mistakes *mistakes,
-	void *user)
+	struct reader_places *places, void *user)
 {
 	int r;
 
-	*reader = (struct reader){
-		.mistakes = mistakes, .file = file, .path = "$", .user = user};
+	*reader = (struct reader){.mistakes = mistakes,
+		.places = places,
+		.file = file,
+		.path = "$",
+		.user = user};
 	document_init(&reader->document);
 	r = load(reader);
 	if (r < 0) {

@@ -5,6 +5,7 @@
  * mistake with line, column and path. Knows nothing of what the members mean.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,12 @@
 #include "common/config_value.h"
 #include "common/document.h"
 
+/** What was said so far, and in which file: of all files that make one configuration. */
+struct reader_places;
+
 struct reader {
 	struct config_mistakes *mistakes;
+	struct reader_places *places;
 	const char *file;
 	struct document document;
 	char *bytes; /* with comments blanked out */
@@ -29,6 +34,7 @@ struct member {
 	config_value_fn value;
 	void (*tree)(struct reader *reader, uint32_t token, void *field);
 	size_t field; /* offset in the target */
+	bool parts;   /* an object that several files may each say a part of */
 };
 
 #define TAKES(type) (1u << (type))
@@ -41,30 +47,45 @@ struct member {
 
 #define MEMBER_VALUE(name, types, read, type, field)                                     \
 	{                                                                                \
-		name, types, read, NULL, offsetof(type, field)                           \
+		name, types, read, NULL, offsetof(type, field), false                    \
 	}
 #define MEMBER_TREE(name, read, offset)                                                  \
 	{                                                                                \
-		name, 0, NULL, read, offset                                              \
+		name, 0, NULL, read, offset, false                                       \
+	}
+#define MEMBER_PARTS(name, read, offset)                                                 \
+	{                                                                                \
+		name, 0, NULL, read, offset, true                                        \
 	}
 #define MEMBER_END                                                                       \
 	{                                                                                \
 	}
 
+struct reader_places *reader_places_new(void);
+void reader_places_free(struct reader_places *places);
+
 /**
  * Loads @file and checks that it is JSON, every mistake being said.
  *
- * @user  becomes reader->user
+ * @file    must outlive @places
+ * @places  shared by all files that are read together
+ * @user    becomes reader->user
  *
  * Returns the root's token, 0, or -1. Either way reader_close() releases the memory.
  */
 int reader_open(struct reader *reader, const char *file, struct config_mistakes *mistakes,
-	void *user);
+	struct reader_places *places, void *user);
 void reader_close(struct reader *reader);
 
 /** Says a mistake of what is at @token, under the current path. */
 void reader_mistake(struct reader *reader, uint32_t token, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/**
+ * Notes that the current path is said here, at @token. False, and said, where another file
+ * has said it already.
+ */
+bool reader_first_place(struct reader *reader, uint32_t token);
 
 /** Goes down to member @name. Returns what brings reader_leave() back up. */
 size_t reader_enter(struct reader *reader, const char *name);
@@ -81,7 +102,10 @@ char *reader_text(struct reader *reader, uint32_t token);
 void reader_value(struct reader *reader, uint32_t token, unsigned types,
 	config_value_fn read, void *field);
 
-/** Reads the object at @token into @target; other members are said to be unknown. */
+/**
+ * Reads the object at @token into @target. Other members are said to be unknown, and those
+ * that another file has are said to be one too many.
+ */
 void reader_members(struct reader *reader, uint32_t token, const struct member *members,
 	void *target);
 

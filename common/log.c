@@ -20,6 +20,11 @@ void log_setup(const char *program, enum log_level level)
 	log_level_now = level;
 }
 
+void log_set_level(enum log_level level)
+{
+	log_level_now = level;
+}
+
 int log_level_parse(const char *text, enum log_level *level)
 {
 	for (size_t i = 0; i < sizeof(level_names) / sizeof(*level_names); i++) {

@@ -12,6 +12,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /** Sets what is printed from now on; callable at any time. @program is not copied. */
 void log_setup(const char *program, enum log_level level);
 
+/** Changes that level. */
+void log_set_level(enum log_level level);
+
 /** Parses "error", "warn", "info" or "debug". Returns 0 or -EINVAL. */
 int log_level_parse(const char *text, enum log_level *level);
 

@@ -18,6 +18,11 @@
 		"Messages received on Redis channels.") \
 	METRIC(SESSIONS, METRICS_BOTH, counter, "uricast_sessions_total", \
 		"Sessions this process has had; above 1 it was buried or Redis forgot.") \
+	METRIC(RELOADS_TAKEN, METRICS_BOTH, counter, \
+		"uricast_config_reloads_total{outcome=\"taken\"}", \
+		"Times the configuration was read again at SIGHUP, by outcome.") \
+	METRIC(RELOADS_FAILED, METRICS_BOTH, counter, \
+		"uricast_config_reloads_total{outcome=\"failed\"}", "") \
 	METRIC(CLIENTS, METRICS_GATEWAY, gauge, "uricast_gateway_clients", \
 		"Connections of clients now.") \
 	METRIC(CLIENTS_REFUSED, METRICS_GATEWAY, counter, \

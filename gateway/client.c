@@ -219,6 +219,11 @@ static bool subscribe_as_wished(struct client *client, const struct client_wish 
 {
 	struct hold *hold = find_hold(client, address->text, address->length);
 
+	/* Asked for once more it is refused like any address that was never known. */
+	if (hold != NULL && !topic_is_known(hold->subscription.topic)) {
+		hold_free(hold);
+		hold = NULL;
+	}
 	if (hold == NULL)
 		return subscribe_new(client, wish, address, outcome);
 	hold->serial = client->serial;
@@ -489,8 +494,8 @@ bool client_subscribe(struct client *client, const struct address *address,
 	return false;
 }
 
-void client_write_versions(const struct client *client,
-	const struct subscription *about, struct text *text)
+void client_write_versions(
+	const struct client *client, const struct subscription *about, struct text *text)
 {
 	list_each (link, &client->holds) {
 		const struct subscription *subscription =

@@ -105,10 +105,11 @@ bool client_subscribe(struct client *client, const struct address *address,
 
 /**
  * Writes what the client holds once @about, one of its subscriptions, was given what it
- * is owed: a version per subscription (0: none), in the order they were made, with commas.
+ * is owed: a version per subscription (0: none), in the order they were made, with
+ * commas.
  */
-void client_write_versions(const struct client *client,
-	const struct subscription *about, struct text *text);
+void client_write_versions(
+	const struct client *client, const struct subscription *about, struct text *text);
 
 /** Sends what is waiting, as far as the wire takes it. */
 void client_flush(struct client *client);

@@ -9,6 +9,8 @@
 #include "common/monitor.h"
 #include "common/process.h"
 #include "common/redis.h"
+#include "common/reload.h"
+#include "gateway/default_interval.h"
 #include "gateway/relay.h"
 #include "gateway/server.h"
 
@@ -19,16 +21,18 @@
 #define LEAVE_MS 5000 /* a Redis that does not answer holds nobody up longer */
 
 struct gateway {
-	const struct config *config;
+	struct config *config;
 	struct metrics metrics;
 	char host[256];
 
 	uv_loop_t loop;
 	struct process process;
+	struct reload reload;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
 	struct relay *relay;
+	struct default_interval *default_interval;
 	struct server *server;
 	struct monitor *monitor;
 
@@ -79,6 +83,7 @@ static void on_entered(void *user)
 
 	metrics_add(&gateway->metrics, METRIC_SESSIONS, 1);
 	relay_on_entered(gateway->relay);
+	default_interval_on_entered(gateway->default_interval);
 }
 
 static void on_lost(void *user)
@@ -145,6 +150,39 @@ static char *write_metrics(size_t *length, void *user)
 	return metrics_write(&gateway->metrics, METRICS_GATEWAY, length);
 }
 
+/* ---- another configuration ---- */
+
+static const char *on_reload(struct config *next, void *user)
+{
+	struct gateway *gateway = user;
+	const struct catalog_interval *known =
+		default_interval_known(gateway->default_interval);
+	const char *error;
+
+	if (next->assumed && known != NULL) {
+		catalog_free(next->catalog);
+		next->catalog = config_assumed_catalog(known);
+	}
+	if (!server_reload(gateway->server, next, &error))
+		return error;
+	relay_reload(gateway->relay, next->catalog);
+	return NULL;
+}
+
+/* What the pollers grant is another, or known at last. */
+static void on_default_interval(const struct catalog_interval *interval, void *user)
+{
+	struct gateway *gateway = user;
+	struct catalog *former = gateway->config->catalog;
+
+	if (!gateway->config->assumed)
+		return;
+	gateway->config->catalog = config_assumed_catalog(interval);
+	server_set_catalog(gateway->server, gateway->config->catalog);
+	relay_reload(gateway->relay, gateway->config->catalog);
+	catalog_free(former);
+}
+
 /* ---- leaving ---- */
 
 static void stop_when_done(struct gateway *gateway)
@@ -187,6 +225,7 @@ static void on_stop(void *user)
 
 	log_info("leaving: sending clients away clients=%lld",
 		(long long)gateway->metrics.values[METRIC_CLIENTS]);
+	reload_end(&gateway->reload);
 	clock_timer_start_in(&gateway->leave, LEAVE_MS);
 	membership_leave(gateway->membership, on_left, gateway);
 	server_stop(gateway->server, on_clients_gone, gateway);
@@ -213,6 +252,8 @@ static void make_parts(struct gateway *gateway)
 		gateway->clock, gateway->redis, &member, &member_events, gateway);
 	gateway->relay = relay_new(gateway->clock, gateway->redis, gateway->membership,
 		&gateway->metrics, config->lease_ms);
+	gateway->default_interval = default_interval_new(
+		gateway->clock, gateway->redis, on_default_interval, gateway);
 }
 
 static bool open_ports(struct gateway *gateway)
@@ -236,7 +277,7 @@ static bool open_ports(struct gateway *gateway)
 	return error == NULL;
 }
 
-struct gateway *gateway_new(const struct config *config)
+struct gateway *gateway_new(struct config *config)
 {
 	struct gateway *gateway = xcalloc(1, sizeof(*gateway));
 
@@ -246,6 +287,8 @@ struct gateway *gateway_new(const struct config *config)
 	process_init(&gateway->process, &gateway->loop, on_stop, gateway);
 	process_start_metrics(&gateway->metrics);
 	make_parts(gateway);
+	reload_init(&gateway->reload, &gateway->loop, gateway->config, &gateway->metrics,
+		on_reload, gateway);
 	if (open_ports(gateway))
 		return gateway;
 	gateway_free(gateway);
@@ -269,9 +312,11 @@ void gateway_free(struct gateway *gateway)
 	server_free(gateway->server);
 	/* Ends what is under way, so the others must still be there. */
 	redis_free(gateway->redis);
+	default_interval_free(gateway->default_interval);
 	relay_free(gateway->relay);
 	membership_free(gateway->membership);
 	clock_timer_stop(&gateway->leave);
+	reload_fini(&gateway->reload);
 	process_fini(&gateway->process);
 	clock_free(gateway->clock);
 	process_close_loop(&gateway->loop);

@@ -8,8 +8,12 @@
 
 struct gateway;
 
-/** Makes all parts; nothing runs yet. Returns NULL with the reason logged. */
-struct gateway *gateway_new(const struct config *config);
+/**
+ * Makes all parts; nothing runs yet. Returns NULL with the reason logged.
+ *
+ * @config  must outlive the gateway, which replaces it by another at SIGHUP
+ */
+struct gateway *gateway_new(struct config *config);
 
 /** Runs until SIGTERM or SIGINT and everybody has been sent away. Returns the exit
  * status. */

@@ -328,8 +328,8 @@ void http_begin_stream(struct http_connection *connection, const struct answer *
 	connection->close = true;
 	write_head(connection, answer);
 	/* Whoever is gone without a word would be kept for as long as TCP tries again. */
-	setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
-		sizeof(dead_ms));
+	setsockopt(
+		connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 	connection->state = HTTP_STREAMING;
 	clock_timer_stop(&connection->timer);
 	if (connection->head.failed || push(connection) < 0)

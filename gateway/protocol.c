@@ -441,8 +441,8 @@ struct frame *protocol_patch_frame(
 		{base_text, 0}, words("\",\"patch\":"), {patch.start, patch.length},
 		words("}")};
 
-	parts[3].length = (size_t)snprintf(version_text, sizeof(version_text), "%llu",
-		(unsigned long long)version);
+	parts[3].length = (size_t)snprintf(
+		version_text, sizeof(version_text), "%llu", (unsigned long long)version);
 	parts[5].length = (size_t)snprintf(
 		base_text, sizeof(base_text), "%llu", (unsigned long long)base);
 	return frame_new(parts, sizeof(parts) / sizeof(parts[0]));

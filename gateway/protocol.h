@@ -40,7 +40,7 @@ struct protocol_message {
 	uint32_t token;       /* token of the string "token", or 0 */
 	uint32_t interval_ms; /* 0: the default */
 	uint64_t since;       /* the version the client holds; 0: none, or none of ours */
-	bool patches;	      /* mode is patch */
+	bool patches;         /* mode is patch */
 };
 
 /**
@@ -95,8 +95,8 @@ struct frame *protocol_refused_frame(const struct protocol_message *message, uin
 
 /**
  * {"uri":…,"version":"V","content":…}, the content byte for byte at the end before the
- * brace. A text, which has a @media_type, is quoted as a JSON string, and "type" says what
- * it is. NULL when out of memory.
+ * brace. A text, which has a @media_type, is quoted as a JSON string, and "type" says
+ * what it is. NULL when out of memory.
  */
 struct frame *protocol_content_frame(const char *address, uint64_t version,
 	struct bytes content, struct bytes media_type);

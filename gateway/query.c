@@ -158,7 +158,8 @@ static bool read_cursor(struct query *query, struct bytes value, struct refusal 
 		return true;
 	length = head_decode(value, query->cursor);
 	if (length < 0)
-		return bad_request(refusal, "a % without two hex digits in last-event-id=");
+		return bad_request(
+			refusal, "a % without two hex digits in last-event-id=");
 	query->cursor_length = (size_t)length;
 	return true;
 }

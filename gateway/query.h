@@ -40,7 +40,8 @@ bool query_parse_address(
 	struct refusal *refusal, struct address *address, struct bytes uri);
 
 /**
- * Takes the next version off a list of them, as it is in the id of an event. 0 where it is none of ours, and at the end.
+ * Takes the next version off a list of them, as it is in the id of an event. 0 where it
+ * is none of ours, and at the end.
  */
 uint64_t query_next_version(struct bytes *versions);
 

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/reply.h"
+#include "gateway/refusal.h"
 #include "gateway/relay_link.h"
 
 #include <errno.h>
@@ -1047,6 +1048,34 @@ void relay_on_peers(struct relay *relay)
 		relay->pollerless_since_ms = 0;
 	else if (relay->pollerless_since_ms == 0)
 		relay->pollerless_since_ms = clock_now_ms(relay->clock);
+}
+
+struct reload_walk {
+	struct relay *relay;
+	const struct catalog *catalog;
+};
+
+static void look_up_again(struct topic *topic, void *user)
+{
+	const struct reload_walk *walk = user;
+	const char *text = topic_address(topic);
+	struct address address;
+	struct catalog_target target;
+	struct refusal refusal;
+
+	if (refusal_parse_address(&refusal, &address, text, strlen(text)) &&
+		refusal_resolve(&refusal, walk->catalog, &address, &target))
+		topic_retarget(topic, &target);
+	else
+		topic_set_unknown(topic, refusal.code, refusal.message,
+			clock_wall_ms(walk->relay->clock));
+}
+
+void relay_reload(struct relay *relay, const struct catalog *catalog)
+{
+	struct reload_walk walk = {relay, catalog};
+
+	topic_each(relay->topics, look_up_again, &walk);
 }
 
 bool relay_has_read(struct topic *topic)

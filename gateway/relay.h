@@ -34,6 +34,9 @@ void relay_on_renewed(struct relay *relay, size_t held);
 void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
 	const char *payload, size_t length);
 
+/** @catalog is in force now: says what it means to every topic. */
+void relay_reload(struct relay *relay, const struct catalog *catalog);
+
 /**
  * Whether @topic shows what Redis held when it was last registered, or a doubt about it:
  * not so before the first answer, and again after everybody was paused.

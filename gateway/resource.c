@@ -121,7 +121,8 @@ static const char *content_type(const struct topic *topic, char *type, size_t si
 
 	if (media_type.length == 0)
 		return "application/json";
-	/* Only text that is UTF-8 becomes state. A browser runs none of it: see write_headers(). */
+	/* Only text that is UTF-8 becomes state. A browser runs none of it: see
+	 * write_headers(). */
 	snprintf(type, size, "%.*s; charset=utf-8", (int)media_type.length,
 		media_type.start);
 	return type;
@@ -133,8 +134,8 @@ static void answer_not_modified(struct visit *visit)
 
 	write_headers(&headers, &visit->asked, visit->subscription.topic);
 	http_answer(visit->connection,
-		&(struct answer){.status = 304,
-			.headers = headers.failed ? NULL : headers.start});
+		&(struct answer){
+			.status = 304, .headers = headers.failed ? NULL : headers.start});
 	text_fini(&headers);
 }
 
@@ -154,7 +155,7 @@ static void answer_content(struct visit *visit)
 	text_fini(&headers);
 }
 
-/* 503 where the fleet is at fault, 502 where the upstream is. */
+/* 404 after a reload, 503 where the fleet is at fault, 502 where the upstream is. */
 static unsigned failure_status(struct site *site, const struct topic *topic)
 {
 	static const char *const our_codes[] = {
@@ -163,6 +164,8 @@ static unsigned failure_status(struct site *site, const struct topic *topic)
 	struct bytes error = topic_error(topic);
 	uint32_t code;
 
+	if (!topic_is_known(topic))
+		return 404;
 	if (topic_state(topic) == RESOURCE_GONE)
 		return 410;
 	if (document_scan(document, error.start, error.length, NULL) != DOCUMENT_OK ||
@@ -231,7 +234,7 @@ static enum finding look(const struct visit *visit)
 
 	if (!relay_has_read(topic) || is_ahead(visit))
 		return FINDING_NOTHING;
-	if (topic_state(topic) == RESOURCE_GONE)
+	if (topic_state(topic) == RESOURCE_GONE || !topic_is_known(topic))
 		return FINDING_FAILURE;
 	if (topic_version(topic) != 0 && has_it_already(&visit->asked, topic))
 		return FINDING_NOT_MODIFIED;
@@ -354,8 +357,7 @@ static bool subscribe(struct visit *visit, const struct query *query, struct byt
 			"may");
 		return false;
 	}
-	subscription_holds(
-		&visit->subscription, query_newest_tag(query->if_none_match));
+	subscription_holds(&visit->subscription, query_newest_tag(query->if_none_match));
 	return true;
 }
 

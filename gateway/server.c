@@ -264,7 +264,7 @@ static void on_accept(int fd, void *user)
 {
 	struct server *server = user;
 
-	if (server->client_count >= server->settings.config->limits.clients) {
+	if (server->client_count >= server->shared.limits.clients) {
 		refuse_client(server, fd);
 		return;
 	}
@@ -386,6 +386,25 @@ struct server *server_new(const struct server_settings *settings, const char **e
 		return NULL;
 	}
 	return server;
+}
+
+bool server_reload(
+	struct server *server, const struct config *config, const char **error)
+{
+	struct access *access = read_access(config, error);
+
+	if (access == NULL)
+		return false;
+	access_free(server->shared.access);
+	server->shared.access = access;
+	server->shared.limits = config->limits;
+	server_set_catalog(server, config->catalog);
+	return true;
+}
+
+void server_set_catalog(struct server *server, const struct catalog *catalog)
+{
+	server->shared.catalog = catalog;
 }
 
 int server_port(const struct server *server)

@@ -92,8 +92,8 @@ static void write_uri(struct text *body, struct bytes uri)
 	text_add_quoted(body, uri.start, uri.length);
 }
 
-void site_refuse_uri(struct site_request *request, struct bytes uri,
-	const struct refusal *refusal)
+void site_refuse_uri(
+	struct site_request *request, struct bytes uri, const struct refusal *refusal)
 {
 	struct text body = {0};
 

@@ -46,8 +46,8 @@ void site_refuse(struct site_request *request, unsigned status, const char *code
 	const char *message);
 
 /** Answers with why @uri, as written, is not served. Every code has its status. */
-void site_refuse_uri(struct site_request *request, struct bytes uri,
-	const struct refusal *refusal);
+void site_refuse_uri(
+	struct site_request *request, struct bytes uri, const struct refusal *refusal);
 
 /** The token in "Authorization: Bearer TOKEN"; start NULL where there is none. */
 struct bytes site_bearer(const struct head *head);

@@ -197,9 +197,8 @@ static void begin_stream(struct stream *stream, struct site_request *request)
 
 	snprintf(headers, sizeof(headers), format, request->headers);
 	http_begin_stream(stream->connection,
-		&(struct answer){.status = 200,
-			.type = "text/event-stream",
-			.headers = headers},
+		&(struct answer){
+			.status = 200, .type = "text/event-stream", .headers = headers},
 		&stream->wire);
 	snprintf(retry, sizeof(retry), "retry: %u\n\n",
 		SSE_RETRY_LEAST_MS +

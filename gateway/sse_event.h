@@ -4,8 +4,8 @@
  * SSE event: one event of a text/event-stream on its way to one client.
  *
  * Its data is the payload of a shared frame, a data: line for each of its lines: written
- * piece by piece as the client takes it, and never copied. A CR, LF or CRLF of the payload
- * ends a line and so reaches the client as LF. Zero it to begin.
+ * piece by piece as the client takes it, and never copied. A CR, LF or CRLF of the
+ * payload ends a line and so reaches the client as LF. Zero it to begin.
  */
 
 #include "gateway/frame.h"

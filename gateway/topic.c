@@ -16,10 +16,11 @@
 #define FAN_OUT_SLICE                                                                    \
 	1000 /* subscriptions told per turn of the loop; docs/benchmarks.md */
 
+/* By name: catalogs come and go. */
 struct provider_count {
 	UT_hash_handle hh;
-	const struct catalog_provider *provider;
-	uint32_t watched; /* raw addresses with subscriptions */
+	uint32_t watched; /* raw addresses with subscriptions; never 0 */
+	char name[];
 };
 
 struct topic_table {
@@ -34,9 +35,9 @@ struct topic_table {
 struct topic {
 	UT_hash_handle hh;
 	struct topic_table *table;
-	const struct catalog_provider *provider;
+	char *raw_provider; /* its name, of a raw address; else NULL */
 	struct catalog_interval interval;
-	bool is_raw;
+	bool unknown; /* the catalog does not have it; the doubt says so and stays */
 	struct relay_link link;
 
 	struct list subscriptions;
@@ -123,18 +124,35 @@ void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, vo
 	visit(topic, user);
 }
 
-static struct provider_count *raw_count(
-	struct topic_table *table, const struct catalog_provider *provider)
+static struct provider_count *find_count(struct topic_table *table, const char *provider)
 {
 	struct provider_count *count;
 
-	HASH_FIND_PTR(table->providers, &provider, count);
-	if (count == NULL) {
-		count = xcalloc(1, sizeof(*count));
-		count->provider = provider;
-		HASH_ADD_PTR(table->providers, provider, count);
-	}
+	HASH_FIND_STR(table->providers, provider, count);
 	return count;
+}
+
+static void count_one_more(struct topic_table *table, const char *provider)
+{
+	struct provider_count *count = find_count(table, provider);
+	size_t length = strlen(provider);
+
+	if (count == NULL) {
+		count = xcalloc(1, sizeof(*count) + length + 1);
+		memcpy(count->name, provider, length + 1);
+		HASH_ADD(hh, table->providers, name[0], (unsigned)length, count);
+	}
+	count->watched++;
+}
+
+static void count_one_less(struct topic_table *table, const char *provider)
+{
+	struct provider_count *count = find_count(table, provider);
+
+	if (--count->watched > 0)
+		return;
+	HASH_DEL(table->providers, count);
+	free(count);
 }
 
 /* ---- fan-out ---- */
@@ -193,9 +211,9 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 
 	memcpy(topic->address, address, length + 1);
 	topic->table = table;
-	topic->provider = target->provider;
+	if (target->type == NULL)
+		topic->raw_provider = xstrdup(target->provider->name);
 	topic->interval = target->interval;
-	topic->is_raw = target->type == NULL;
 	topic->state_serial = 1;
 	list_init(&topic->subscriptions);
 	list_init(&topic->cursor);
@@ -216,6 +234,7 @@ void topic_forget(struct topic *topic)
 	frame_release(topic->content);
 	frame_release(topic->patch);
 	frame_release(topic->state);
+	free(topic->raw_provider);
 	free(topic->media_type);
 	free(topic->text);
 	free(topic->stored_error);
@@ -236,11 +255,17 @@ static uint32_t granted_interval(const struct topic *topic, uint32_t asked_ms)
 	return asked_ms;
 }
 
+/* Subscriptions that the fleet should poll for. */
+static uint32_t interested(const struct topic *topic)
+{
+	return topic->unknown ? 0 : topic->visible_count;
+}
+
 static void tell_interest(struct topic *topic)
 {
 	struct topic_table *table = topic->table;
 
-	if (topic->visible_count > 0)
+	if (interested(topic) > 0)
 		table->events.wanted(topic, table->user);
 	else
 		table->events.unwanted(topic, table->user);
@@ -248,15 +273,13 @@ static void tell_interest(struct topic *topic)
 
 static bool is_full(struct topic_table *table, const struct catalog_target *target)
 {
-	return target->type == NULL &&
-		raw_count(table, target->provider)->watched >=
-		target->provider->limits.raw_addresses_max;
-}
+	const struct provider_count *count;
 
-static void count_raw(struct topic *topic, int more)
-{
-	if (topic->is_raw)
-		raw_count(topic->table, topic->provider)->watched += (uint32_t)more;
+	if (target->type != NULL)
+		return false;
+	count = find_count(table, target->provider->name);
+	return (count != NULL ? count->watched : 0) >=
+		target->provider->limits.raw_addresses_max;
 }
 
 enum topic_outcome topic_subscribe(struct topic_table *table, const char *address,
@@ -270,10 +293,11 @@ enum topic_outcome topic_subscribe(struct topic_table *table, const char *addres
 		return TOPIC_PROVIDER_FULL;
 	if (topic == NULL)
 		topic = topic_new(table, address, target);
-	if (topic->subscription_count == 0)
-		count_raw(topic, 1);
+	if (topic->subscription_count == 0 && topic->raw_provider != NULL)
+		count_one_more(table, topic->raw_provider);
 	subscription->topic = topic;
 	subscription->on_owed = on_owed;
+	subscription->asked_ms = interval_ms;
 	subscription->interval_ms = granted_interval(topic, interval_ms);
 	list_append(&topic->subscriptions, &subscription->in_topic);
 	topic->subscription_count++;
@@ -296,13 +320,14 @@ void topic_unsubscribe(struct subscription *subscription)
 	topic->table->subscription_count--;
 	if (!subscription->paused)
 		topic->visible_count--;
-	if (topic->subscription_count == 0)
-		count_raw(topic, -1);
+	if (topic->subscription_count == 0 && topic->raw_provider != NULL)
+		count_one_less(topic->table, topic->raw_provider);
 	tell_interest(topic);
 }
 
 void subscription_set_interval(struct subscription *subscription, uint32_t interval_ms)
 {
+	subscription->asked_ms = interval_ms;
 	subscription->interval_ms = granted_interval(subscription->topic, interval_ms);
 	tell_interest(subscription->topic);
 }
@@ -343,7 +368,8 @@ static bool content_is_here(const struct topic *topic)
 static bool owes_version(
 	const struct topic *topic, const struct subscription *subscription)
 {
-	return topic->version != 0 && subscription->version_given != topic->version;
+	return topic->version != 0 && subscription->version_given != topic->version &&
+		!topic->unknown;
 }
 
 /* The patch where the subscriber sits at its base, else the content where it is here. */
@@ -400,11 +426,6 @@ void subscription_given(struct subscription *subscription)
 const char *topic_address(const struct topic *topic)
 {
 	return topic->address;
-}
-
-const struct catalog_provider *topic_provider(const struct topic *topic)
-{
-	return topic->provider;
 }
 
 enum resource_state topic_state(const struct topic *topic)
@@ -489,8 +510,7 @@ static uint32_t fastest_granted_ms(const struct topic *topic)
 
 struct topic_interest topic_interest(const struct topic *topic)
 {
-	struct topic_interest interest = {
-		topic->visible_count, fastest_granted_ms(topic)};
+	struct topic_interest interest = {interested(topic), fastest_granted_ms(topic)};
 
 	if (interest.interval_ms == topic->interval.default_ms ||
 		interest.interval_ms == UINT32_MAX)
@@ -701,7 +721,7 @@ static char *doubt_object(const char *code, const char *message, int64_t since_m
 void topic_doubt(
 	struct topic *topic, const char *code, const char *message, int64_t since_ms)
 {
-	if (topic->doubt == code ||
+	if (topic->unknown || topic->doubt == code ||
 		(topic->doubt != NULL && code != NULL && strcmp(topic->doubt, code) == 0))
 		return;
 	topic->doubt = code;
@@ -714,4 +734,68 @@ void topic_doubt(
 const char *topic_doubt_code(const struct topic *topic)
 {
 	return topic->doubt;
+}
+
+/* ---- another catalog ---- */
+
+static void grant_again(struct topic *topic)
+{
+	list_each (link, &topic->subscriptions) {
+		struct subscription *subscription;
+
+		if (link == &topic->cursor)
+			continue;
+		subscription = container_of(link, struct subscription, in_topic);
+		subscription->interval_ms =
+			granted_interval(topic, subscription->asked_ms);
+	}
+}
+
+static bool same_interval(const struct catalog_interval *a, const struct catalog_interval *b)
+{
+	return a->default_ms == b->default_ms && a->min_ms == b->min_ms &&
+		a->max_ms == b->max_ms;
+}
+
+/* Another service may be the default now. */
+static void set_raw_provider(struct topic *topic, const char *name)
+{
+	if (strcmp(topic->raw_provider, name) == 0)
+		return;
+	if (topic->subscription_count > 0) {
+		count_one_less(topic->table, topic->raw_provider);
+		count_one_more(topic->table, name);
+	}
+	free(topic->raw_provider);
+	topic->raw_provider = xstrdup(name);
+}
+
+void topic_retarget(struct topic *topic, const struct catalog_target *target)
+{
+	bool adapts = !same_interval(&topic->interval, &target->interval);
+
+	if (topic->raw_provider != NULL)
+		set_raw_provider(topic, target->provider->name);
+	topic->interval = target->interval;
+	if (adapts)
+		grant_again(topic);
+	if (adapts || topic->unknown) {
+		topic->unknown = false;
+		tell_interest(topic);
+	}
+}
+
+void topic_set_unknown(
+	struct topic *topic, const char *code, const char *message, int64_t since_ms)
+{
+	if (topic->unknown || topic->subscription_count == 0)
+		return;
+	topic_doubt(topic, code, message, since_ms);
+	topic->unknown = true;
+	tell_interest(topic);
+}
+
+bool topic_is_known(const struct topic *topic)
+{
+	return !topic->unknown;
 }

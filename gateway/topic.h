@@ -34,6 +34,7 @@ struct subscription {
 	uint64_t version_given; /* what the subscriber holds; 0 for nothing */
 	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
 	uint32_t interval_ms;   /* granted */
+	uint32_t asked_ms;      /* 0: the default */
 	bool patches;           /* takes patches where it sits at their base */
 	bool paused;            /* by subscription_pause() only */
 };
@@ -60,7 +61,7 @@ enum topic_outcome {
 /**
  * Subscribes to @address, making the topic if it is the first.
  *
- * @target        from catalog_resolve(); not kept, its provider must outlive the topic
+ * @target        from catalog_resolve(); not kept
  * @interval_ms   what the subscriber asks for, 0 for the default; the granted one (within
  *                the target's bounds) is in subscription->interval_ms afterwards
  * @subscription  zeroed; on_owed is set by this call
@@ -102,7 +103,6 @@ void subscription_given(struct subscription *subscription);
 /* ---- looking ---- */
 
 const char *topic_address(const struct topic *topic);
-const struct catalog_provider *topic_provider(const struct topic *topic);
 
 /** The state to tell: the relay's own doubt where it has one, else the stored one. */
 enum resource_state topic_state(const struct topic *topic);
@@ -180,6 +180,23 @@ void topic_doubt(
 
 /** The code of the doubt, or NULL. */
 const char *topic_doubt_code(const struct topic *topic);
+
+/**
+ * The catalog is another, and @target is what it says of the topic: what subscribers are
+ * granted follows. One that was unknown is wanted again; its doubt stays until Redis was
+ * asked.
+ */
+void topic_retarget(struct topic *topic, const struct catalog_target *target);
+
+/**
+ * The catalog knows the topic no more: it counts as interest no longer, and its subscribers
+ * hear of that, and of nothing else until topic_retarget(). Arguments as in topic_doubt(),
+ * which has no effect meanwhile.
+ */
+void topic_set_unknown(
+	struct topic *topic, const char *code, const char *message, int64_t since_ms);
+
+bool topic_is_known(const struct topic *topic);
 
 /** Frees a topic without subscriptions. */
 void topic_forget(struct topic *topic);

@@ -298,8 +298,7 @@ static bool is_close(const unsigned char *body, size_t length)
 	return length == 0 || (length >= 2 && (body[0] << 8 | body[1]) < 5000);
 }
 
-int websocket_on_peer_closes(
-	struct websocket *websocket, const char *body, size_t length)
+int websocket_on_peer_closes(struct websocket *websocket, const char *body, size_t length)
 {
 	/* The answer to our close frame: libwebsockets does not know that it went out. */
 	if (websocket->closing)
@@ -446,8 +445,8 @@ int websocket_on_received(struct websocket *websocket, const char *bytes, size_t
 
 static bool ping(struct websocket *websocket, int64_t at_ms)
 {
-	/* Room in front, for the rest of it may go to libwebsockets, which 4.1.6 does not tell of
-	 * a pong that is empty. */
+	/* Room in front, for the rest of it may go to libwebsockets, which 4.1.6 does not
+	 * tell of a pong that is empty. */
 	unsigned char bytes[LWS_PRE + 3] = {0};
 
 	if (!may_send(websocket))

@@ -113,27 +113,32 @@ static unsigned rank_of_us(const struct claim *claim, const char *address)
 	return above;
 }
 
-static bool known_to_catalog(const struct claim *claim, const char *text)
+/* Valid until the next call with the same @target. */
+static bool resolve(
+	const struct catalog *catalog, const char *text, struct catalog_target *target)
 {
 	static struct address address;
-	static struct catalog_target target;
 
 	return address_parse(&address, text, strlen(text)) == ADDRESS_OK &&
-		catalog_resolve(claim->catalog, &address, &target) == CATALOG_OK;
+		catalog_resolve(catalog, &address, target) == CATALOG_OK;
+}
+
+static bool known_to_catalog(const struct claim *claim, const char *text)
+{
+	static struct catalog_target target;
+
+	return resolve(claim->catalog, text, &target);
 }
 
 static void set_interval(struct claim *claim, struct resource *resource,
 	uint64_t wished_ms, bool default_wanted)
 {
-	static struct address address;
 	static struct catalog_target target;
 	struct catalog_interval bounds;
 
 	resource->wished_ms = wished_ms;
 	resource->default_wanted = default_wanted;
-	if (address_parse(&address, resource->address, strlen(resource->address)) !=
-			ADDRESS_OK ||
-		catalog_resolve(claim->catalog, &address, &target) != CATALOG_OK)
+	if (!resolve(claim->catalog, resource->address, &target))
 		return;
 	bounds = target.interval;
 	if (wished_ms == 0 || (default_wanted && wished_ms > bounds.default_ms))
@@ -240,18 +245,24 @@ static void drop(struct claim *claim, struct resource *resource)
 	free(resource);
 }
 
-static void release(struct claim *claim, struct resource *resource)
+static void release_address(
+	struct claim *claim, const char *address, int64_t checked_at_ms)
 {
-	size_t length = strlen(resource->address);
+	size_t length = strlen(address);
 	struct release *release = xcalloc(1, sizeof(*release) + length + 1);
 
-	memcpy(release->address, resource->address, length + 1);
-	release->checked_at_ms = resource->checked_at_ms;
+	memcpy(release->address, address, length + 1);
+	release->checked_at_ms = checked_at_ms;
 	list_append(&claim->releases, &release->link);
 	HASH_ADD(hh, claim->releasing, address[0], (unsigned)length, release);
 	metrics_add(claim->metrics, METRIC_RELEASES, 1);
-	drop(claim, resource);
 	clock_timer_start_in(&claim->flush, 0);
+}
+
+static void release(struct claim *claim, struct resource *resource)
+{
+	release_address(claim, resource->address, resource->checked_at_ms);
+	drop(claim, resource);
 }
 
 static void release_free(struct claim *claim, struct release *release)
@@ -399,7 +410,11 @@ static void take_entry(struct claim *claim, const char *address, const redisRepl
 	struct resource *resource = claim_find(claim, address);
 
 	if (reply_is(entry, 0, "claimed")) {
-		if (resource == NULL)
+		/* A reload came between, or before the lock that names us was found. */
+		if (resource == NULL && !known_to_catalog(claim, address))
+			release_address(claim, address,
+				(int64_t)reply_number(entry, CLAIMED_CHECKED_AT));
+		else if (resource == NULL)
 			take_new(claim, address, entry, spread_ms);
 		else
 			take_again(claim, resource, entry);
@@ -906,6 +921,44 @@ void claim_free(struct claim *claim)
 	clock_timer_stop(&claim->tick);
 	clock_timer_stop(&claim->look);
 	free(claim);
+}
+
+static bool asked_elsewhere(
+	const struct catalog_target *before, const struct catalog_target *now)
+{
+	const char *former_url = before->provider->url, *url = now->provider->url;
+
+	return strcmp(before->uri, now->uri) != 0 ||
+		strcmp(former_url != NULL ? former_url : "", url != NULL ? url : "") != 0;
+}
+
+static void reload_resource(
+	struct claim *claim, struct resource *resource, const struct catalog *former)
+{
+	static struct catalog_target before, now;
+	uint32_t interval_ms = resource->interval_ms;
+
+	if (!resolve(claim->catalog, resource->address, &now)) {
+		release(claim, resource);
+		return;
+	}
+	if (resolve(former, resource->address, &before) && asked_elsewhere(&before, &now))
+		resource->moved = true;
+	set_interval(claim, resource, resource->wished_ms, resource->default_wanted);
+	if (resource->interval_ms != interval_ms && resource->hold == HOLD_KEPT)
+		claim->events.reread(resource, claim->user);
+}
+
+void claim_reload(struct claim *claim, const struct catalog *catalog)
+{
+	const struct catalog *former = claim->catalog;
+	struct resource *resource, *next;
+
+	claim->catalog = catalog;
+	HASH_ITER (hh, claim->resources, resource, next)
+		reload_resource(claim, resource, former);
+	/* What it knows now and did not before may be waiting. */
+	clock_timer_start_in(&claim->look, 0);
 }
 
 static void subscribe_wake(struct claim *claim)

@@ -38,6 +38,12 @@ struct claim *claim_new(struct clock *clock, struct redis *redis,
 	struct metrics *metrics, const struct claim_events *events, void *user);
 void claim_free(struct claim *claim);
 
+/**
+ * @catalog is in force now: releases what it does not know, and tells the schedule, which
+ * has it already, of other intervals. The former catalog must still be there.
+ */
+void claim_reload(struct claim *claim, const struct catalog *catalog);
+
 /* What main passes on. */
 void claim_on_up(struct claim *claim);
 void claim_on_entered(struct claim *claim);

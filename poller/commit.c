@@ -64,6 +64,7 @@ struct answer {
 	char *base;          /* what is stored, where it is known */
 	size_t base_length;
 	struct judgement judgement;
+	struct catalog *catalog; /* held while the judgement's rules point into it */
 	uv_work_t work;
 	char address[];
 };
@@ -76,6 +77,7 @@ static void answer_free(struct answer *answer)
 	free(answer->body);
 	free(answer->base);
 	diff_patch_fini(&answer->judgement.patch);
+	catalog_free(answer->catalog);
 	free(answer);
 }
 
@@ -526,8 +528,11 @@ static void read_base(struct answer *answer)
 	redis_command(commits->redis, &args, on_base, answer);
 }
 
-static void set_rules(struct diff_rules *rules, const struct catalog_target *target)
+static void set_rules(struct answer *answer, const struct catalog_target *target)
 {
+	struct diff_rules *rules = &answer->judgement.rules;
+
+	answer->catalog = catalog_keep(target->catalog);
 	if (target->type != NULL)
 		*rules = (struct diff_rules){target->type->identity,
 			(const char *const *)target->type->ignore,
@@ -555,7 +560,7 @@ static void take_body(struct commits *commits, struct resource *resource,
 	snprintf(answer->media_type, sizeof(answer->media_type), "json");
 	if (!answer->judgement.is_json)
 		set_media_type(answer, result->content_type);
-	set_rules(&answer->judgement.rules, target);
+	set_rules(answer, target);
 	/* What is kept may not be what is stored when a whole body is wanted. */
 	if (resource->whole || resource->version == 0 || !answer->judgement.is_json) {
 		judge_answer(answer);

@@ -353,6 +353,19 @@ void fetcher_free(struct fetcher *fetcher)
 	free(fetcher);
 }
 
+void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog)
+{
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+		const struct catalog_provider *settings =
+			catalog_provider(catalog, line->provider->settings.name);
+
+		line->superseded = settings == NULL ||
+			!provider_has_settings(line->provider, settings);
+		line_free_if_over(line);
+	}
+}
+
 /* Copies @text to @place, which moves on. NULL stays NULL. */
 static const char *copy_text(const char *text, char **place)
 {

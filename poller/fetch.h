@@ -78,6 +78,12 @@ struct fetcher *fetcher_new(uv_loop_t *loop, struct clock *clock,
  */
 void fetcher_free(struct fetcher *fetcher);
 
+/**
+ * Lets go of what is kept for providers that @catalog does not have, or has with other
+ * settings; transfers of theirs that are under way end as they began.
+ */
+void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog);
+
 /** Begins a transfer, or queues it behind the provider's concurrency cap. Never NULL. */
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 	fetch_done_fn on_done, void *user);

@@ -10,6 +10,7 @@
 #include "common/monitor.h"
 #include "common/process.h"
 #include "common/redis.h"
+#include "common/reload.h"
 #include "poller/claim.h"
 #include "poller/commit.h"
 #include "poller/fetch.h"
@@ -24,12 +25,13 @@
 #define PROVIDER_MS 60000 /* between two notes of what our providers are */
 
 struct poller {
-	const struct config *config;
+	struct config *config;
 	struct metrics metrics;
 	char host[256];
 
 	uv_loop_t loop;
 	struct process process;
+	struct reload reload;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
@@ -219,13 +221,13 @@ static char *write_metrics(size_t *length, void *user)
 
 /* ---- what gateways without a file want to know ---- */
 
-static void publish_provider(
-	struct poller *poller, const struct catalog_provider *provider)
+static void publish_provider(struct poller *poller, const char *name,
+	const struct catalog_provider *provider)
 {
 	struct redis_args args = {0}, expire = {0};
 	struct key key;
 
-	key_write(&key, redis_prefix(poller->redis), KEYS_PROVIDER, provider->name);
+	key_write(&key, redis_prefix(poller->redis), KEYS_PROVIDER, name);
 	redis_args_text(&args, "HSET");
 	redis_args_add(&args, key.text, key.length);
 	redis_args_text(&args, "interval_ms");
@@ -247,9 +249,27 @@ static void on_providers(struct clock_timer *timer)
 	const struct catalog_provider *providers;
 	size_t count = catalog_providers(poller->config->catalog, &providers);
 
-	for (size_t i = 0; i < count; i++)
-		publish_provider(poller, &providers[i]);
+	for (size_t i = 0; i < count; i++) {
+		publish_provider(poller, providers[i].name, &providers[i]);
+		/* A gateway without a file knows no other name for it. */
+		if (providers[i].is_default && strcmp(providers[i].name, "default") != 0)
+			publish_provider(poller, "default", &providers[i]);
+	}
 	clock_timer_start_in(timer, PROVIDER_MS);
+}
+
+/* ---- another configuration ---- */
+
+/* The schedule first: the claim tells it of intervals by the new catalog. */
+static const char *on_reload(struct config *next, void *user)
+{
+	struct poller *poller = user;
+
+	schedule_reload(poller->schedule, next->catalog);
+	claim_reload(poller->claim, next->catalog);
+	fetcher_reload(poller->fetcher, next->catalog);
+	clock_timer_start_in(&poller->providers, 0);
+	return NULL;
 }
 
 /* ---- leaving ---- */
@@ -279,6 +299,7 @@ static void on_stop(void *user)
 	log_info("leaving: handing over what is owned resources=%zu",
 		claim_count(poller->claim));
 	poller->leaving = true;
+	reload_end(&poller->reload);
 	claim_drain(poller->claim);
 	clock_timer_start_in(&poller->leave, LEAVE_MS);
 	membership_leave(poller->membership, on_left, poller);
@@ -318,7 +339,7 @@ static void make_parts(struct poller *poller)
 		config->catalog, &poller->metrics, &claim_events, poller);
 }
 
-struct poller *poller_new(const struct config *config)
+struct poller *poller_new(struct config *config)
 {
 	struct poller *poller = xcalloc(1, sizeof(*poller));
 	const struct monitor_events monitor_events = {not_ready, write_metrics};
@@ -330,6 +351,8 @@ struct poller *poller_new(const struct config *config)
 	process_init(&poller->process, &poller->loop, on_stop, poller);
 	process_start_metrics(&poller->metrics);
 	make_parts(poller);
+	reload_init(&poller->reload, &poller->loop, poller->config, &poller->metrics,
+		on_reload, poller);
 	if (config->metrics_listen == NULL)
 		return poller;
 	poller->monitor = monitor_new(
@@ -363,6 +386,7 @@ void poller_free(struct poller *poller)
 	membership_free(poller->membership);
 	clock_timer_stop(&poller->providers);
 	clock_timer_stop(&poller->leave);
+	reload_fini(&poller->reload);
 	process_fini(&poller->process);
 	clock_free(poller->clock);
 	process_close_loop(&poller->loop);

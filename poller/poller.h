@@ -8,8 +8,12 @@
 
 struct poller;
 
-/** Makes all parts; nothing runs yet. Returns NULL with the reason logged. */
-struct poller *poller_new(const struct config *config);
+/**
+ * Makes all parts; nothing runs yet. Returns NULL with the reason logged.
+ *
+ * @config  must outlive the poller, which replaces it by another at SIGHUP
+ */
+struct poller *poller_new(struct config *config);
 
 /** Runs until SIGTERM or SIGINT and everything is handed over. Returns the exit status.
  */

@@ -119,15 +119,26 @@ static void on_fetched(const struct fetch_result *result, void *user)
 		return;
 	}
 	resource->started_at_ms = result->started_at_ms;
-	if (!counts(schedule, resource)) {
+	if (resource->moved || !counts(schedule, resource)) {
 		metrics_add(schedule->metrics, METRIC_POLLS_DISCARDED, 1);
 		resource->busy = false;
-		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
+		clock_timer_start_in(
+			&resource->due, resource->moved ? 0 : FENCED_RETRY_MS);
 		return;
 	}
 	target = resolve(schedule, resource);
 	if (target != NULL)
 		commits_take(schedule->commits, resource, target, result);
+}
+
+/* What another upstream said of its content says nothing of this one's. */
+static void forget_validators(struct resource *resource)
+{
+	free(resource->etag);
+	free(resource->last_modified);
+	resource->etag = NULL;
+	resource->last_modified = NULL;
+	resource->moved = false;
 }
 
 static void start_poll(struct schedule *schedule, struct resource *resource)
@@ -139,6 +150,8 @@ static void start_poll(struct schedule *schedule, struct resource *resource)
 
 	if (target == NULL)
 		return;
+	if (resource->moved)
+		forget_validators(resource);
 	request = (struct fetch_request){
 		.provider = target->provider,
 		.uri = target->uri,
@@ -286,4 +299,9 @@ struct schedule *schedule_new(struct clock *clock, struct membership *membership
 void schedule_free(struct schedule *schedule)
 {
 	free(schedule);
+}
+
+void schedule_reload(struct schedule *schedule, const struct catalog *catalog)
+{
+	schedule->catalog = catalog;
 }

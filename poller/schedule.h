@@ -24,6 +24,9 @@ struct schedule *schedule_new(struct clock *clock, struct membership *membership
 	struct metrics *metrics);
 void schedule_free(struct schedule *schedule);
 
+/** From the next poll of each resource on, @catalog says how it is asked. */
+void schedule_reload(struct schedule *schedule, const struct catalog *catalog);
+
 /* Claim's events; see claim.h. */
 void schedule_claimed(
 	struct schedule *schedule, struct resource *resource, int64_t spread_ms);

@@ -132,6 +132,10 @@ class Process:
         self.paused = False
         self.popen.send_signal(signal.SIGCONT)
 
+    def hang_up(self):
+        """SIGHUP"""
+        self.popen.send_signal(signal.SIGHUP)
+
     def terminate(self):
         """SIGTERM, without waiting."""
         self.expected_end = True
@@ -237,6 +241,17 @@ class Served(Process):
     def metric(self, name):
         return self.metrics()[name]
 
+    def reloads(self, outcome):
+        return self.metric(f'uricast_config_reloads_total{{outcome="{outcome}"}}')
+
+    def reload(self, outcome="taken"):
+        """SIGHUP, and waits until the configuration was read again, with @outcome."""
+        before = self.reloads(outcome)
+        self.hang_up()
+        until_now(
+            lambda: self.reloads(outcome) > before, f"{self.name} reloads: {outcome}"
+        )
+
 
 class Gateway(Served):
     def __init__(self, name, directory, redis_url, *options):
@@ -323,7 +338,7 @@ class Fleet:
         """
         Starts a fleet. @config, a dict, makes both programs read a file; without it the
         upstream is named on the command line. A function is given the fleet and returns
-        the dict.
+        the dict, or the path of what it has written itself.
         """
         self.redis = self.add(Redis(self.directory))
         self.interval = interval
@@ -337,6 +352,8 @@ class Fleet:
             self.poller_options += ["--interval", f"{interval:g}"]
         else:
             config = config(self) if callable(config) else config
+            path = config
+            if isinstance(config, dict):
             path = self.directory / "uricast.json"
             path.write_text(json.dumps(config, indent=1))
             self.gateway_options += ["--config", path]

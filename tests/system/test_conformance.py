@@ -35,8 +35,8 @@ def frame(opcode, payload=b"", fin=True, rsv=0, masked=True, length=None):
     key = os.urandom(4)
     pad = key * (len(payload) // 4 + 1)
     mask = int.from_bytes(pad[: len(payload)], "big")
-    return head + key + (int.from_bytes(payload, "big") ^ mask).to_bytes(
-        len(payload), "big"
+    return (
+        head + key + (int.from_bytes(payload, "big") ^ mask).to_bytes(len(payload), "big")
     )
 
 

@@ -258,6 +258,26 @@ static void a_plain_interval_leaves_room_on_both_sides(void **state)
 	assert_int_equal(interval.max_ms, 7200000);
 }
 
+static void a_catalog_lives_as_long_as_somebody_holds_it(void **state)
+{
+	struct catalog *catalog = catalog_new(), *held = catalog_keep(catalog);
+
+	(void)state;
+	assert_ptr_equal(held, catalog);
+	catalog_free(catalog);
+	catalog_add_service(held, "still-there", false);
+	assert_string_equal(held->services[0].name, "still-there");
+	catalog_free(held);
+}
+
+static void a_target_names_its_catalog(void **state)
+{
+	struct catalog_target target;
+
+	assert_int_equal(resolve(*state, "/nodes", &target), CATALOG_OK);
+	assert_ptr_equal(target.catalog, *state);
+}
+
 static void every_outcome_has_a_sentence(void **state)
 {
 	(void)state;
@@ -285,6 +305,8 @@ int main(void)
 		cmocka_unit_test(providers_are_listed_in_order_and_found_by_name),
 		cmocka_unit_test(a_provider_keeps_its_own_copies),
 		cmocka_unit_test(a_plain_interval_leaves_room_on_both_sides),
+		cmocka_unit_test(a_catalog_lives_as_long_as_somebody_holds_it),
+		cmocka_unit_test(a_target_names_its_catalog),
 		cmocka_unit_test(every_outcome_has_a_sentence),
 	};
 

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/catalog_build.h"
 #include "common/config_mistake.h"
 #include "common/config_value.h"
 #include "common/log.h"
@@ -61,11 +62,14 @@ static void capture_end(struct capture *capture, FILE *stream, char *text, size_
 /* Runs config_read() with the words of @line. */
 static enum config_outcome read_line(enum config_program program, const char *line)
 {
-	char *words = strdup(line), *argv[32] = {"uricast"}, *rest = words;
+	static char words[1024], *argv[32];
+	char *rest = words;
 	struct capture errors, output;
 	enum config_outcome outcome;
 	int argc = 1;
 
+	snprintf(words, sizeof(words), "%s", line);
+	argv[0] = "uricast";
 	for (char *word; (word = strsep(&rest, " "));) {
 		if (*word)
 			argv[argc++] = word;
@@ -75,7 +79,6 @@ static enum config_outcome read_line(enum config_program program, const char *li
 	outcome = config_read(&config, program, argc, argv);
 	capture_end(&output, stdout, answered, sizeof(answered));
 	capture_end(&errors, stderr, said, sizeof(said));
-	free(words);
 	return outcome;
 }
 
@@ -961,8 +964,176 @@ static void a_file_that_cannot_be_read_says_why(void **state)
 	(void)state;
 	assert_wrong(CONFIG_GATEWAY, "--config /nonexistent/file",
 		"/nonexistent/file: cannot be read: No such file");
-	assert_wrong(
-		CONFIG_GATEWAY, "--config /tmp", "/tmp: cannot be read: Is a directory");
+}
+
+/* ---- a directory of files ---- */
+
+static char directory_name[] = "/tmp/uricast-test-d-XXXXXX";
+
+static int make_directory(void **state)
+{
+	(void)state;
+	clean_environment(state);
+	strcpy(directory_name + strlen(directory_name) - 6, "XXXXXX");
+	assert_non_null(mkdtemp(directory_name));
+	return 0;
+}
+
+static int remove_directory(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", directory_name);
+	return system(command);
+}
+
+static void write_part(const char *name, const char *text)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory_name, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static enum config_outcome read_directory(const char *more)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "--config %s %s", directory_name, more);
+	return read_line(CONFIG_POLLER, line);
+}
+
+/* @part is what follows the directory's name and a slash in a mistake. */
+static void assert_directory_wrong(const char *part)
+{
+	char whole[512];
+
+	assert_int_equal(read_directory(""), CONFIG_EXIT_WRONG);
+	snprintf(whole, sizeof(whole), "uricast-poller: %s/%s", directory_name, part);
+	assert_said(whole);
+}
+
+#define URL "{\"url\":\"http://h\"}"
+
+static void all_files_of_a_directory_are_one_catalog(void **state)
+{
+	(void)state;
+	write_part("20-b.json", "{\"services\":{\"b\":" URL "}}");
+	write_part("10-a.json", "{\"redis\":\"redis://r\",\"services\":{\"a\":" URL "}}");
+	write_part("30-c.json", "{\"services\":{\"c\":" URL ",\"d\":" URL "}}");
+	write_part("notes.txt", "no JSON");
+	write_part(".30-c.json", "an editor's own");
+	assert_int_equal(read_directory(""), CONFIG_OK);
+	assert_string_equal(said, "");
+	assert_string_equal(config.redis, "redis://r");
+	assert_int_equal(config.catalog->provider_count, 4);
+	assert_string_equal(config.catalog->providers[0].name, "a");
+	assert_string_equal(config.catalog->providers[3].name, "d");
+	config_fini(&config);
+}
+
+static void files_may_each_say_a_part_of_the_same_process(void **state)
+{
+	(void)state;
+	write_part("a.json", "{\"$schema\":\"s\",\"gateway\":{\"limits\":{\"clients\":1}}}");
+	write_part("b.json",
+		"{\"$schema\":\"s\",\"gateway\":{\"limits\":{\"subscriptions\":1}},"
+		"\"services\":{\"b\":" URL "}}");
+	assert_int_equal(read_directory(""), CONFIG_OK);
+	assert_string_equal(said, "");
+	config_fini(&config);
+}
+
+static void what_two_files_say_is_a_mistake_that_names_both(void **state)
+{
+	char also[128];
+
+	(void)state;
+	write_part("a.json",
+		"{\"redis\":\"redis://r\",\"gateway\":{\"limits\":{\"clients\":1}},"
+		"\"services\":{\"s\":" URL "}}");
+	write_part("b.json",
+		"{\"redis\":\"redis://r\",\"gateway\":{\"limits\":{\"clients\":1}},"
+		"\n\"services\":{\"s\":" URL "}}");
+	assert_directory_wrong("b.json:2:13: $.services.s: stands in ");
+	assert_directory_wrong("b.json:1:2: $.redis: stands in ");
+	assert_directory_wrong("b.json:1:43: $.gateway.limits.clients: stands in ");
+	snprintf(also, sizeof(also), "%s/a.json, too", directory_name);
+	assert_said(also);
+}
+
+static void two_files_cannot_both_have_the_default(void **state)
+{
+	(void)state;
+	write_part("a.json", "{\"services\":{\"a\":{\"url\":\"http://h\",\"default\":true}}}");
+	write_part("b.json", "{\"services\":{\"b\":{\"url\":\"http://h\",\"default\":true}}}");
+	assert_directory_wrong("b.json:1:18: $.services.b: there are two defaults");
+}
+
+static char heard[256];
+
+static void hear(const char *where, const char *what)
+{
+	snprintf(heard, sizeof(heard), "%s: %s", where, what);
+}
+
+static void what_was_read_can_be_read_again(void **state)
+{
+	struct config next;
+
+	(void)state;
+	write_part("a.json", "{\"services\":{\"a\":" URL "}}");
+	assert_int_equal(read_directory("--lease 5"), CONFIG_OK);
+	write_part("b.json", "{\"services\":{\"b\":" URL "}}");
+	assert_int_equal(config_read_again(&config, hear, &next), CONFIG_OK);
+	assert_int_equal(next.lease_ms, 5000);
+	assert_int_equal(next.catalog->provider_count, 2);
+	assert_int_equal(config.catalog->provider_count, 1);
+	config_fini(&next);
+	config_fini(&config);
+}
+
+static void a_mistake_while_reading_again_is_told_to_who_asked(void **state)
+{
+	struct config next;
+
+	(void)state;
+	write_part("a.json", "{\"services\":{\"a\":" URL "}}");
+	assert_int_equal(read_directory(""), CONFIG_OK);
+	write_part("a.json", "{\"redis\":\"ftp://h\",\"services\":{\"a\":" URL "}}");
+	assert_int_equal(config_read_again(&config, hear, &next), CONFIG_EXIT_WRONG);
+	assert_non_null(strstr(heard, "/a.json:1:10: $.redis: \"ftp://h\" is no"));
+	config_fini(&config);
+}
+
+static void only_a_gateway_that_is_told_of_no_service_assumes_one(void **state)
+{
+	const struct catalog_interval interval = {700, 500, 900};
+	struct catalog *catalog;
+
+	(void)state;
+	assert_read(CONFIG_GATEWAY, "");
+	assert_true(config.assumed);
+	config_fini(&config);
+	assert_read(CONFIG_POLLER, "--upstream http://h");
+	assert_false(config.assumed);
+	config_fini(&config);
+	catalog = config_assumed_catalog(&interval);
+	assert_int_equal(catalog_provider(catalog, "default")->interval.default_ms, 700);
+	assert_true(catalog_provider(catalog, "default")->raw);
+	catalog_free(catalog);
+}
+
+static void an_empty_directory_is_a_mistake(void **state)
+{
+	(void)state;
+	assert_int_equal(read_directory(""), CONFIG_EXIT_WRONG);
+	assert_said("holds no file whose name ends in .json");
 }
 
 static void comments_inside_strings_stay(void **state)
@@ -1041,6 +1212,8 @@ static void check_config_of_a_mistake_is_wrong(void **state)
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, clean_environment)
+#define DIRECTORY_TEST(function)                                                         \
+	cmocka_unit_test_setup_teardown(function, make_directory, remove_directory)
 
 int main(void)
 {
@@ -1073,6 +1246,14 @@ int main(void)
 		TEST(no_secret_is_ever_shown),
 		TEST(header_names_and_sources_must_be_whole),
 		TEST(a_file_that_cannot_be_read_says_why),
+		DIRECTORY_TEST(all_files_of_a_directory_are_one_catalog),
+		DIRECTORY_TEST(files_may_each_say_a_part_of_the_same_process),
+		DIRECTORY_TEST(what_two_files_say_is_a_mistake_that_names_both),
+		DIRECTORY_TEST(two_files_cannot_both_have_the_default),
+		DIRECTORY_TEST(an_empty_directory_is_a_mistake),
+		DIRECTORY_TEST(what_was_read_can_be_read_again),
+		DIRECTORY_TEST(a_mistake_while_reading_again_is_told_to_who_asked),
+		TEST(only_a_gateway_that_is_told_of_no_service_assumes_one),
 		TEST(comments_inside_strings_stay),
 		TEST(a_default_provider_takes_raw_uris_unless_told_not_to),
 		TEST(a_gateway_needs_no_urls),

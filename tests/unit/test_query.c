@@ -146,8 +146,8 @@ static void the_first_wait_that_can_be_read_counts(void **state)
 static void the_header_is_newer_than_the_parameter(void **state)
 {
 	(void)state;
-	assert_true(read_request(
-		"uri=/a&last-event-id=1", STREAM "Last-Event-ID: 2\r\n"));
+	assert_true(
+		read_request("uri=/a&last-event-id=1", STREAM "Last-Event-ID: 2\r\n"));
 	assert_int_equal(query.cursor_length, 1);
 	assert_memory_equal(query.cursor, "2", 1);
 	assert_true(read_request("uri=/a&last-event-id=1", STREAM "Last-Event-ID:\r\n"));
@@ -156,8 +156,7 @@ static void the_header_is_newer_than_the_parameter(void **state)
 
 static void versions_are_read_one_by_one(void **state)
 {
-	static const char versions[] =
-		"5,0,x,,9223372036854775807,9223372036854775808,7";
+	static const char versions[] = "5,0,x,,9223372036854775807,9223372036854775808,7";
 	struct bytes list = {versions, sizeof(versions) - 1};
 
 	(void)state;
@@ -190,8 +189,8 @@ static void the_newest_tag_of_a_list_is_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(query_newest_tag((struct bytes){cases[i].tags,
-					 strlen(cases[i].tags)}),
+		assert_int_equal(query_newest_tag((struct bytes){
+					 cases[i].tags, strlen(cases[i].tags)}),
 			cases[i].newest);
 	assert_int_equal(query_newest_tag((struct bytes){NULL, 0}), 0);
 }

@@ -17,7 +17,8 @@ static struct frame *frame_of(const char *payload)
 }
 
 /* Takes the whole event, at most @step bytes and @most parts at a time. */
-static void take_all(struct sse_event *event, size_t step, size_t most, struct text *taken)
+static void take_all(
+	struct sse_event *event, size_t step, size_t most, struct text *taken)
 {
 	struct iovec parts[SSE_EVENT_PARTS_MAX];
 

@@ -56,6 +56,7 @@ static int set_up(void **state)
 
 	fixture->clock = clock_new(NULL);
 	fixture->table = topic_table_new(fixture->clock, &events, fixture);
+	fixture->provider.name = "default";
 	fixture->provider.limits.raw_addresses_max = 2;
 	fixture->target.provider = &fixture->provider;
 	fixture->target.interval = (struct catalog_interval){5000, 1000, 60000};
@@ -363,6 +364,107 @@ static void interest_is_the_visible_viewers_and_the_fastest_pace(void **state)
 	topic_unsubscribe(&b.subscription);
 }
 
+static void another_catalog_grants_anew_what_was_asked_for(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer fast = {0}, plain = {0};
+	struct topic *topic = watch(fixture, &fast);
+
+	watch(fixture, &plain);
+	subscription_set_interval(&fast.subscription, 100);
+	assert_int_equal(fast.subscription.interval_ms, 1000);
+	fixture->target.interval = (struct catalog_interval){2000, 500, 60000};
+	topic_retarget(topic, &fixture->target);
+	assert_int_equal(fast.subscription.interval_ms, 500);
+	assert_int_equal(plain.subscription.interval_ms, 2000);
+	assert_int_equal(topic_interest(topic).interval_ms, 500);
+	topic_unsubscribe(&fast.subscription);
+	topic_unsubscribe(&plain.subscription);
+}
+
+static void the_same_catalog_again_is_nothing_to_anybody(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer viewer = {0};
+	struct topic *topic = watch(fixture, &viewer);
+	int wanted = fixture->wanted;
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	topic_retarget(topic, &fixture->target);
+	run(fixture);
+	assert_int_equal(viewer.frames, 1);
+	assert_int_equal(fixture->wanted, wanted);
+	assert_int_equal(fixture->unwanted, 0);
+	topic_unsubscribe(&viewer.subscription);
+}
+
+static void what_the_catalog_lost_is_told_once_and_then_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer viewer = {0}, empty = {0};
+	struct topic *topic = watch(fixture, &viewer);
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	topic_set_unknown(topic, "unknown_address", "no such service", 0);
+	run(fixture);
+	assert_string_equal(viewer.last,
+		"{\"uri\":\"/nodes\",\"state\":\"stale\",\"error\":{\"code\":"
+		"\"unknown_address\",\"message\":\"no such service\",\"since\":"
+		"\"1970-01-01T00:00:00.000Z\"}}");
+	assert_int_equal(fixture->unwanted, 1);
+	assert_int_equal(topic_interest(topic).subscribers, 0);
+	topic_doubt(topic, "no_poller", "no poller is running", 0);
+	topic_doubt(topic, NULL, NULL, 0);
+	apply(fixture, topic, 8, RESOURCE_FRESH, "[2]", NULL);
+	assert_int_equal(viewer.frames, 2);
+	watch(fixture, &empty);
+	take(&empty);
+	assert_int_equal(empty.frames, 1);
+	assert_string_equal(empty.last, viewer.last);
+	topic_unsubscribe(&viewer.subscription);
+	topic_unsubscribe(&empty.subscription);
+}
+
+static void what_comes_back_is_wanted_and_doubted_until_it_is_confirmed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer viewer = {0};
+	struct topic *topic = watch(fixture, &viewer);
+	int wanted = fixture->wanted;
+
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	topic_set_unknown(topic, "unknown_address", "no such service", 0);
+	run(fixture);
+	topic_retarget(topic, &fixture->target);
+	run(fixture);
+	assert_int_equal(fixture->wanted, wanted + 1);
+	assert_int_equal(topic_interest(topic).subscribers, 1);
+	assert_int_equal(viewer.frames, 2);
+	topic_doubt(topic, NULL, NULL, 0);
+	run(fixture);
+	assert_string_equal(viewer.last, "{\"uri\":\"/nodes\",\"state\":\"fresh\"}");
+	topic_unsubscribe(&viewer.subscription);
+}
+
+static void a_raw_address_counts_for_the_provider_it_belongs_to_now(void **state)
+{
+	struct fixture *fixture = *state;
+	struct catalog_provider other = {.name = "other", .limits = {.raw_addresses_max = 1}};
+	struct catalog_target target = {.provider = &other, .interval = {5000, 1000, 60000}};
+	struct viewer viewer = {0}, second = {0};
+	struct topic *topic = watch(fixture, &viewer);
+
+	topic_retarget(topic, &target);
+	assert_int_equal(topic_subscribe(fixture->table, "/b", &target, 0,
+				 &second.subscription, on_owed),
+		TOPIC_PROVIDER_FULL);
+	topic_unsubscribe(&viewer.subscription);
+	assert_int_equal(topic_subscribe(fixture->table, "/b", &target, 0,
+				 &second.subscription, on_owed),
+		TOPIC_OK);
+	topic_unsubscribe(&second.subscription);
+}
+
 static void a_provider_takes_so_many_raw_addresses_and_no_more(void **state)
 {
 	struct fixture *fixture = *state;
@@ -457,6 +559,11 @@ int main(void)
 		TEST(content_that_redis_forgot_stands_as_stale),
 		TEST(interest_is_the_visible_viewers_and_the_fastest_pace),
 		TEST(a_provider_takes_so_many_raw_addresses_and_no_more),
+		TEST(another_catalog_grants_anew_what_was_asked_for),
+		TEST(the_same_catalog_again_is_nothing_to_anybody),
+		TEST(what_the_catalog_lost_is_told_once_and_then_nothing),
+		TEST(what_comes_back_is_wanted_and_doubted_until_it_is_confirmed),
+		TEST(a_raw_address_counts_for_the_provider_it_belongs_to_now),
 		TEST(viewers_may_leave_while_a_change_goes_round),
 		TEST(a_newer_change_overtakes_one_that_is_still_going_round),
 	};
