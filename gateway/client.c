@@ -258,7 +258,7 @@ static bool refresh(struct client *client, const struct protocol_message *messag
 		return refuse(
 			outcome, "rate_limited", "one refresh a second and resource");
 	hold->refreshed_at_ms = now_ms;
-	relay_refresh(client->shared->relay, hold->subscription.topic);
+	topic_refresh(hold->subscription.topic);
 	return true;
 }
 

@@ -603,6 +603,21 @@ static void on_unwanted(struct topic *topic, void *user)
 	}
 }
 
+static void on_refreshed(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+	struct redis_args args = {0};
+	struct key wake;
+	char hint[ADDRESS_MAX + sizeof("poll ")];
+
+	key_write(&wake, redis_prefix(relay->redis), KEYS_WAKE, "");
+	snprintf(hint, sizeof(hint), "poll %s", topic_address(topic));
+	redis_args_text(&args, "PUBLISH");
+	redis_args_add(&args, wake.text, wake.length);
+	redis_args_text(&args, hint);
+	redis_command(relay->redis, &args, NULL, NULL);
+}
+
 /* ---- changes ---- */
 
 static void read_again(struct relay *relay, struct topic *topic)
@@ -971,7 +986,10 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	struct membership *membership, struct metrics *metrics, uint32_t lease_ms)
 {
 	struct relay *relay = xcalloc(1, sizeof(*relay));
-	const struct topic_events events = {on_wanted, on_unwanted, on_needed};
+	const struct topic_events events = {.wanted = on_wanted,
+		.unwanted = on_unwanted,
+		.needed = on_needed,
+		.refreshed = on_refreshed};
 
 	relay->clock = clock;
 	relay->redis = redis;
@@ -1052,18 +1070,4 @@ void relay_on_peers(struct relay *relay)
 bool relay_has_read(struct topic *topic)
 {
 	return topic_relay_link(topic)->read || topic_doubt_code(topic) != NULL;
-}
-
-void relay_refresh(struct relay *relay, struct topic *topic)
-{
-	struct redis_args args = {0};
-	struct key wake;
-	char hint[ADDRESS_MAX + sizeof("poll ")];
-
-	key_write(&wake, redis_prefix(relay->redis), KEYS_WAKE, "");
-	snprintf(hint, sizeof(hint), "poll %s", topic_address(topic));
-	redis_args_text(&args, "PUBLISH");
-	redis_args_add(&args, wake.text, wake.length);
-	redis_args_text(&args, hint);
-	redis_command(relay->redis, &args, NULL, NULL);
 }

@@ -39,6 +39,3 @@ void relay_on_message(struct relay *relay, const char *channel, size_t channel_l
  * not so before the first answer, and again after everybody was paused.
  */
 bool relay_has_read(struct topic *topic);
-
-/** Asks the owner of @topic to poll now. Rate limiting is the caller's. */
-void relay_refresh(struct relay *relay, struct topic *topic);
