@@ -9,6 +9,7 @@
 #include "common/monitor.h"
 #include "common/process.h"
 #include "common/redis.h"
+#include "gateway/aggregate.h"
 #include "gateway/relay.h"
 #include "gateway/server.h"
 
@@ -29,6 +30,7 @@ struct gateway {
 	struct redis *redis;
 	struct membership *membership;
 	struct relay *relay;
+	struct aggregates *aggregates;
 	struct server *server;
 	struct monitor *monitor;
 
@@ -100,8 +102,9 @@ static void count_topics(struct gateway *gateway)
 	struct metrics *metrics = &gateway->metrics;
 
 	metrics_set(metrics, METRIC_TOPICS, (int64_t)topic_count(topics));
-	metrics_set(
-		metrics, METRIC_SUBSCRIPTIONS, (int64_t)topic_subscription_count(topics));
+	metrics_set(metrics, METRIC_SUBSCRIPTIONS,
+		(int64_t)(topic_subscription_count(topics) -
+			aggregates_subscription_count(gateway->aggregates)));
 }
 
 static void on_renewing(void *user)
@@ -213,6 +216,8 @@ static void make_parts(struct gateway *gateway)
 		gateway->clock, gateway->redis, &member, &member_events, gateway);
 	gateway->relay = relay_new(gateway->clock, gateway->redis, gateway->membership,
 		&gateway->metrics, config->lease_ms);
+	gateway->aggregates = aggregates_new(
+		gateway->clock, relay_topics(gateway->relay), config->catalog);
 }
 
 static bool open_ports(struct gateway *gateway)
@@ -267,6 +272,7 @@ void gateway_free(struct gateway *gateway)
 		return;
 	monitor_free(gateway->monitor);
 	server_free(gateway->server);
+	aggregates_free(gateway->aggregates);
 	/* Ends what is under way, so the others must still be there. */
 	redis_free(gateway->redis);
 	relay_free(gateway->relay);
