@@ -17,6 +17,8 @@ static const char *const outcome_texts[] = {
 			       "service/region:/uri",
 	[CATALOG_NOT_CANONICAL] = "the address names the default upstream; write the "
 				  "part after the colon alone",
+	[CATALOG_AGGREGATE] =
+		"the address means every region's; nothing can be polled under it",
 };
 
 /* ---- making ---- */
@@ -242,6 +244,7 @@ static enum catalog_outcome resolve_raw(const struct catalog_provider *provider,
 {
 	if (!provider->raw)
 		return CATALOG_RAW_DENIED;
+	target->aggregate = NULL;
 	target->provider = provider;
 	target->type = NULL;
 	target->interval = provider->interval;
@@ -285,6 +288,23 @@ static void write_item_uri(char *uri, const char *template, const struct address
 	strcpy(uri, gap + strlen("{id}"));
 }
 
+static enum catalog_outcome resolve_aggregate(const struct catalog *catalog,
+	const struct catalog_service *service, const struct address_part *name,
+	struct catalog_target *target)
+{
+	const struct catalog_resource_type *type = find_type(service, name);
+
+	if (!type || !catalog_next_region(catalog, service, NULL))
+		return CATALOG_UNKNOWN;
+	target->aggregate = service;
+	target->provider = NULL;
+	target->type = type;
+	target->interval = type->interval;
+	target->is_item = false;
+	target->uri[0] = '\0';
+	return CATALOG_AGGREGATE;
+}
+
 static enum catalog_outcome resolve_names(const struct catalog *catalog,
 	const struct address *address, struct catalog_target *target)
 {
@@ -298,6 +318,8 @@ static enum catalog_outcome resolve_names(const struct catalog *catalog,
 
 	if (!service)
 		return CATALOG_UNKNOWN;
+	if (service->regional && address->name_count == 2)
+		return resolve_aggregate(catalog, service, name, target);
 	if (service->regional)
 		region = name++;
 	provider = find_provider(catalog, &address->names[0], region);
@@ -306,6 +328,7 @@ static enum catalog_outcome resolve_names(const struct catalog *catalog,
 	if (!provider || !type || end - name > 2 || (is_item && !type->item))
 		return CATALOG_UNKNOWN;
 
+	target->aggregate = NULL;
 	target->provider = provider;
 	target->type = type;
 	target->interval = type->interval;
@@ -351,6 +374,18 @@ size_t catalog_providers(
 {
 	*providers = catalog->providers;
 	return catalog->provider_count;
+}
+
+const struct catalog_provider *catalog_next_region(const struct catalog *catalog,
+	const struct catalog_service *service, const struct catalog_provider *before)
+{
+	size_t first = before ? (size_t)(before - catalog->providers) + 1 : 0;
+
+	for (size_t i = first; i < catalog->provider_count; i++) {
+		if (strcmp(catalog->providers[i].service, service->name) == 0)
+			return &catalog->providers[i];
+	}
+	return NULL;
 }
 
 const struct catalog_provider *catalog_provider(

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct catalog;
+struct catalog_service;
 
 /** Intervals between polls, milliseconds; min_ms <= default_ms <= max_ms. */
 struct catalog_interval {
@@ -81,11 +82,12 @@ struct catalog_resource_type {
 /** What an address means. Points into the catalog. */
 struct catalog_target {
 	const struct catalog *catalog;
-	const struct catalog_provider *provider;
+	const struct catalog_service *aggregate;  /* whose regions; NULL: no aggregate */
+	const struct catalog_provider *provider;  /* NULL for an aggregate */
 	const struct catalog_resource_type *type; /* NULL for a raw URI */
 	struct catalog_interval interval;
 	bool is_item;
-	char uri[ADDRESS_MAX * 2]; /* path and query below the provider's URL */
+	char uri[ADDRESS_MAX * 2]; /* path and query below the provider's URL; "" of an aggregate */
 };
 
 enum catalog_outcome {
@@ -94,9 +96,13 @@ enum catalog_outcome {
 	CATALOG_RAW_DENIED = 2,	 /* the provider allows no raw URIs */
 	CATALOG_NO_DEFAULT = 3,	 /* a /uri, and there is no default provider */
 	CATALOG_NOT_CANONICAL = 4, /* the default provider named: /uri is the canonical form */
+	CATALOG_AGGREGATE = 5,	   /* a type in every region: nothing that could be polled */
 };
 
-/** Says what @address, which must have parsed, means. Fills @target on CATALOG_OK only. */
+/**
+ * Says what @address, which must have parsed, means. Fills @target on CATALOG_OK and
+ * CATALOG_AGGREGATE only.
+ */
 enum catalog_outcome catalog_resolve(const struct catalog *catalog,
 	const struct address *address, struct catalog_target *target);
 
@@ -106,6 +112,13 @@ const char *catalog_outcome_text(enum catalog_outcome outcome);
 /** Providers in configuration order; valid as long as the catalog. */
 size_t catalog_providers(
 	const struct catalog *catalog, const struct catalog_provider **providers);
+
+/**
+ * The regions of a service in configuration order: the one after @before (NULL: the first),
+ * or NULL at the end.
+ */
+const struct catalog_provider *catalog_next_region(const struct catalog *catalog,
+	const struct catalog_service *service, const struct catalog_provider *before);
 
 /** By its name ("compute/dfw"), or NULL. */
 const struct catalog_provider *catalog_provider(

@@ -162,6 +162,7 @@ static void hold_free(struct hold *hold)
 /* What became of one address of a message. */
 struct outcome {
 	uint32_t interval_ms; /* granted; 0: nothing to say of it */
+	const struct topic *topic; /* whose status was asked for, or NULL */
 	struct refusal refusal;
 };
 
@@ -274,7 +275,19 @@ static bool refresh(struct client *client, const struct protocol_message *messag
 		return refuse(
 			outcome, "rate_limited", "one refresh a second and resource");
 	hold->refreshed_at_ms = now_ms;
-	relay_refresh(client->shared->relay, hold->subscription.topic);
+	topic_refresh(hold->subscription.topic);
+	return true;
+}
+
+static bool tell_status(struct client *client, const struct protocol_message *message,
+	const struct address *address, struct outcome *outcome)
+{
+	struct hold *hold = find_hold(client, address->text, address->length);
+
+	(void)message;
+	if (hold == NULL)
+		return not_subscribed(outcome);
+	outcome->topic = hold->subscription.topic;
 	return true;
 }
 
@@ -303,6 +316,22 @@ static void count_refused(struct client *client)
 	metrics_add(client->shared->metrics, METRIC_MESSAGES_REFUSED, 1);
 }
 
+static void answer_outcome(
+	struct protocol_answer *answer, uint32_t uri, const struct outcome *outcome)
+{
+	struct protocol_status status;
+	struct topic_times times;
+
+	if (outcome->topic == NULL) {
+		protocol_answer_done(answer, uri, outcome->interval_ms);
+		return;
+	}
+	times = topic_times(outcome->topic);
+	status = (struct protocol_status){topic_state(outcome->topic),
+		topic_version(outcome->topic), times.checked_at_ms, times.changed_at_ms};
+	protocol_answer_status(answer, uri, &status);
+}
+
 /* With an id there is one answer; without one only the errors go out. */
 static void do_uris(struct client *client, const struct protocol_message *message,
 	do_address_fn do_address)
@@ -320,7 +349,7 @@ static void do_uris(struct client *client, const struct protocol_message *messag
 		if (!done)
 			count_refused(client);
 		if (answered && done)
-			protocol_answer_done(&answer, uri, outcome.interval_ms);
+			answer_outcome(&answer, uri, &outcome);
 		else if (answered)
 			protocol_answer_refused(&answer, uri, &outcome.refusal);
 		else if (!done)
@@ -370,6 +399,11 @@ static void on_unsubscribe(struct client *client, const struct protocol_message 
 static void on_refresh(struct client *client, const struct protocol_message *message)
 {
 	do_uris(client, message, refresh);
+}
+
+static void on_status(struct client *client, const struct protocol_message *message)
+{
+	do_uris(client, message, tell_status);
 }
 
 static void set_paused(struct client *client, bool paused)
@@ -429,6 +463,7 @@ static const action_fn action_handlers[PROTOCOL_ACTION_COUNT] = {
 	[PROTOCOL_PAUSE] = on_pause,
 	[PROTOCOL_RESUME] = on_resume,
 	[PROTOCOL_REFRESH] = on_refresh,
+	[PROTOCOL_STATUS] = on_status,
 	[PROTOCOL_AUTHENTICATE] = on_authenticate,
 };
 

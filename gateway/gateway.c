@@ -10,6 +10,7 @@
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
+#include "gateway/aggregate.h"
 #include "gateway/default_interval.h"
 #include "gateway/relay.h"
 #include "gateway/server.h"
@@ -33,6 +34,7 @@ struct gateway {
 	struct membership *membership;
 	struct relay *relay;
 	struct default_interval *default_interval;
+	struct aggregates *aggregates;
 	struct server *server;
 	struct monitor *monitor;
 
@@ -105,8 +107,9 @@ static void count_topics(struct gateway *gateway)
 	struct metrics *metrics = &gateway->metrics;
 
 	metrics_set(metrics, METRIC_TOPICS, (int64_t)topic_count(topics));
-	metrics_set(
-		metrics, METRIC_SUBSCRIPTIONS, (int64_t)topic_subscription_count(topics));
+	metrics_set(metrics, METRIC_SUBSCRIPTIONS,
+		(int64_t)(topic_subscription_count(topics) -
+			aggregates_subscription_count(gateway->aggregates)));
 }
 
 static void on_renewing(void *user)
@@ -166,6 +169,7 @@ static const char *on_reload(struct config *next, void *user)
 	if (!server_reload(gateway->server, next, &error))
 		return error;
 	relay_reload(gateway->relay, next->catalog);
+	aggregates_reload(gateway->aggregates, next->catalog);
 	return NULL;
 }
 
@@ -180,6 +184,7 @@ static void on_default_interval(const struct catalog_interval *interval, void *u
 	gateway->config->catalog = config_assumed_catalog(interval);
 	server_set_catalog(gateway->server, gateway->config->catalog);
 	relay_reload(gateway->relay, gateway->config->catalog);
+	aggregates_reload(gateway->aggregates, gateway->config->catalog);
 	catalog_free(former);
 }
 
@@ -254,6 +259,8 @@ static void make_parts(struct gateway *gateway)
 		&gateway->metrics, config->lease_ms);
 	gateway->default_interval = default_interval_new(
 		gateway->clock, gateway->redis, on_default_interval, gateway);
+	gateway->aggregates = aggregates_new(
+		gateway->clock, relay_topics(gateway->relay), config->catalog);
 }
 
 static bool open_ports(struct gateway *gateway)
@@ -310,6 +317,7 @@ void gateway_free(struct gateway *gateway)
 		return;
 	monitor_free(gateway->monitor);
 	server_free(gateway->server);
+	aggregates_free(gateway->aggregates);
 	/* Ends what is under way, so the others must still be there. */
 	redis_free(gateway->redis);
 	default_interval_free(gateway->default_interval);

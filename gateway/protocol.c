@@ -1,5 +1,7 @@
 #include "gateway/protocol.h"
 
+#include "common/instant.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,16 +15,18 @@ struct action {
 	const char *name;
 	enum protocol_action action;
 	bool needs_uri;
+	bool needs_id;
 	bool needs_token;
 };
 
 static const struct action actions[PROTOCOL_ACTION_COUNT] = {
-	{"subscribe", PROTOCOL_SUBSCRIBE, true, false},
-	{"unsubscribe", PROTOCOL_UNSUBSCRIBE, true, false},
-	{"pause", PROTOCOL_PAUSE, false, false},
-	{"resume", PROTOCOL_RESUME, false, false},
-	{"refresh", PROTOCOL_REFRESH, true, false},
-	{"authenticate", PROTOCOL_AUTHENTICATE, false, true},
+	{"subscribe", PROTOCOL_SUBSCRIBE, true, false, false},
+	{"unsubscribe", PROTOCOL_UNSUBSCRIBE, true, false, false},
+	{"pause", PROTOCOL_PAUSE, false, false, false},
+	{"resume", PROTOCOL_RESUME, false, false, false},
+	{"refresh", PROTOCOL_REFRESH, true, false, false},
+	{"status", PROTOCOL_STATUS, true, true, false},
+	{"authenticate", PROTOCOL_AUTHENTICATE, false, false, true},
 };
 
 /* ---- reading ---- */
@@ -193,13 +197,15 @@ static bool read_action(struct protocol_message *message, struct refusal *refusa
 		message->action = actions[i].action;
 		if (actions[i].needs_uri && message->uri == 0 && message->uris == 0)
 			return bad_message(refusal, "this action needs uri or uris");
+		if (actions[i].needs_id && message->id.start == NULL)
+			return bad_message(refusal, "this action needs an id");
 		if (actions[i].needs_token && message->token == 0)
 			return bad_message(refusal, "this action needs a token");
 		return true;
 	}
 	refusal_set(refusal, "unknown_action",
 		"the actions are subscribe, unsubscribe, pause, resume, refresh, "
-		"authenticate");
+		"status, authenticate");
 	return false;
 }
 
@@ -348,6 +354,41 @@ void protocol_answer_done(
 		add_interval(&answer->text, interval_ms);
 	if (answer->message->uris != 0)
 		text_add_words(&answer->text, "}");
+}
+
+static void add_instant(struct text *text, const char *name, int64_t at_ms)
+{
+	char instant[INSTANT_SIZE];
+
+	if (at_ms == 0)
+		return;
+	text_add_words(text, ",\"");
+	text_add_words(text, name);
+	text_add_words(text, "\":\"");
+	text_add_words(text, instant_write(instant, at_ms));
+	text_add_words(text, "\"");
+}
+
+void protocol_answer_status(struct protocol_answer *answer, uint32_t uri,
+	const struct protocol_status *status)
+{
+	struct text *text = &answer->text;
+
+	answer_uri(answer, uri);
+	if (status->state != RESOURCE_UNKNOWN) {
+		text_add_words(text, ",\"state\":\"");
+		text_add_words(text, resource_state_name(status->state));
+		text_add_words(text, "\"");
+	}
+	if (status->version != 0) {
+		text_add_words(text, ",\"version\":\"");
+		text_add_number(text, status->version);
+		text_add_words(text, "\"");
+	}
+	add_instant(text, "checked_at", status->checked_at_ms);
+	add_instant(text, "changed_at", status->changed_at_ms);
+	if (answer->message->uris != 0)
+		text_add_words(text, "}");
 }
 
 void protocol_answer_refused(

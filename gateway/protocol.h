@@ -26,6 +26,7 @@ enum protocol_action {
 	PROTOCOL_PAUSE,
 	PROTOCOL_RESUME,
 	PROTOCOL_REFRESH,
+	PROTOCOL_STATUS,
 	PROTOCOL_AUTHENTICATE,
 	PROTOCOL_ACTION_COUNT
 };
@@ -45,7 +46,7 @@ struct protocol_message {
 
 /**
  * Reads one message. Every member has the right type afterwards, and what the action
- * needs is there: uri or uris (not both), or the token.
+ * needs is there: uri or uris (not both), the id, or the token.
  *
  * @document  filled anew; must outlive @message
  * @refusal   set where false is returned; id and uri of @message are then whatever could
@@ -77,6 +78,18 @@ void protocol_answer_done(
 	struct protocol_answer *answer, uint32_t uri, uint32_t interval_ms);
 void protocol_answer_refused(
 	struct protocol_answer *answer, uint32_t uri, const struct refusal *refusal);
+
+/** How fresh a resource is. What is 0, or RESOURCE_UNKNOWN, is not known and not said. */
+struct protocol_status {
+	enum resource_state state;
+	uint64_t version;
+	int64_t checked_at_ms; /* since 1970 */
+	int64_t changed_at_ms; /* since 1970 */
+};
+
+/** Adds the status of @uri. */
+void protocol_answer_status(struct protocol_answer *answer, uint32_t uri,
+	const struct protocol_status *status);
 
 /** Returns the frame, or NULL when out of memory. */
 struct frame *protocol_answer_end(struct protocol_answer *answer);

@@ -56,7 +56,7 @@ bool refusal_resolve(struct refusal *refusal, const struct catalog *catalog,
 {
 	enum catalog_outcome outcome = catalog_resolve(catalog, address, target);
 
-	if (outcome == CATALOG_OK)
+	if (outcome == CATALOG_OK || outcome == CATALOG_AGGREGATE)
 		return true;
 	if (outcome == CATALOG_NOT_CANONICAL)
 		set_not_canonical(refusal, address->uri.start, address->uri.length);

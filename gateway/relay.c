@@ -604,6 +604,21 @@ static void on_unwanted(struct topic *topic, void *user)
 	}
 }
 
+static void on_refreshed(struct topic *topic, void *user)
+{
+	struct relay *relay = user;
+	struct redis_args args = {0};
+	struct key wake;
+	char hint[ADDRESS_MAX + sizeof("poll ")];
+
+	key_write(&wake, redis_prefix(relay->redis), KEYS_WAKE, "");
+	snprintf(hint, sizeof(hint), "poll %s", topic_address(topic));
+	redis_args_text(&args, "PUBLISH");
+	redis_args_add(&args, wake.text, wake.length);
+	redis_args_text(&args, hint);
+	redis_command(relay->redis, &args, NULL, NULL);
+}
+
 /* ---- changes ---- */
 
 static void read_again(struct relay *relay, struct topic *topic)
@@ -972,7 +987,10 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	struct membership *membership, struct metrics *metrics, uint32_t lease_ms)
 {
 	struct relay *relay = xcalloc(1, sizeof(*relay));
-	const struct topic_events events = {on_wanted, on_unwanted, on_needed};
+	const struct topic_events events = {.wanted = on_wanted,
+		.unwanted = on_unwanted,
+		.needed = on_needed,
+		.refreshed = on_refreshed};
 
 	relay->clock = clock;
 	relay->redis = redis;
@@ -1055,20 +1073,26 @@ struct reload_walk {
 	const struct catalog *catalog;
 };
 
-static void look_up_again(struct topic *topic, void *user)
+void relay_look_up(
+	struct topic *topic, const struct catalog *catalog, int64_t wall_ms)
 {
-	const struct reload_walk *walk = user;
 	const char *text = topic_address(topic);
 	struct address address;
 	struct catalog_target target;
 	struct refusal refusal;
 
 	if (refusal_parse_address(&refusal, &address, text, strlen(text)) &&
-		refusal_resolve(&refusal, walk->catalog, &address, &target))
+		refusal_resolve(&refusal, catalog, &address, &target))
 		topic_retarget(topic, &target);
 	else
-		topic_set_unknown(topic, refusal.code, refusal.message,
-			clock_wall_ms(walk->relay->clock));
+		topic_set_unknown(topic, refusal.code, refusal.message, wall_ms);
+}
+
+static void look_up_again(struct topic *topic, void *user)
+{
+	const struct reload_walk *walk = user;
+
+	relay_look_up(topic, walk->catalog, clock_wall_ms(walk->relay->clock));
 }
 
 void relay_reload(struct relay *relay, const struct catalog *catalog)
@@ -1081,18 +1105,4 @@ void relay_reload(struct relay *relay, const struct catalog *catalog)
 bool relay_has_read(struct topic *topic)
 {
 	return topic_relay_link(topic)->read || topic_doubt_code(topic) != NULL;
-}
-
-void relay_refresh(struct relay *relay, struct topic *topic)
-{
-	struct redis_args args = {0};
-	struct key wake;
-	char hint[ADDRESS_MAX + sizeof("poll ")];
-
-	key_write(&wake, redis_prefix(relay->redis), KEYS_WAKE, "");
-	snprintf(hint, sizeof(hint), "poll %s", topic_address(topic));
-	redis_args_text(&args, "PUBLISH");
-	redis_args_add(&args, wake.text, wake.length);
-	redis_args_text(&args, hint);
-	redis_command(relay->redis, &args, NULL, NULL);
 }

@@ -34,6 +34,10 @@ void relay_on_renewed(struct relay *relay, size_t held);
 void relay_on_message(struct relay *relay, const char *channel, size_t channel_length,
 	const char *payload, size_t length);
 
+/** What @catalog says of one topic from now on: its target, or that it is not known. */
+void relay_look_up(
+	struct topic *topic, const struct catalog *catalog, int64_t wall_ms);
+
 /** @catalog is in force now: says what it means to every topic. */
 void relay_reload(struct relay *relay, const struct catalog *catalog);
 
@@ -42,6 +46,3 @@ void relay_reload(struct relay *relay, const struct catalog *catalog);
  * not so before the first answer, and again after everybody was paused.
  */
 bool relay_has_read(struct topic *topic);
-
-/** Asks the owner of @topic to poll now. Rate limiting is the caller's. */
-void relay_refresh(struct relay *relay, struct topic *topic);

@@ -1,5 +1,6 @@
 #include "gateway/resource.h"
 
+#include "common/instant.h"
 #include "common/memory.h"
 #include "gateway/query.h"
 #include "gateway/sse.h"
@@ -50,6 +51,25 @@ static void write_age(
 	text_add_words(headers, "\r\n");
 }
 
+static void write_instant(struct text *headers, const char *name, int64_t at_ms)
+{
+	char instant[INSTANT_SIZE];
+
+	if (at_ms == 0)
+		return;
+	text_add_words(headers, name);
+	text_add_words(headers, instant_write(instant, at_ms));
+	text_add_words(headers, "\r\n");
+}
+
+static void write_times(struct text *headers, const struct topic *topic)
+{
+	struct topic_times times = topic_times(topic);
+
+	write_instant(headers, "Uricast-Checked-At: ", times.checked_at_ms);
+	write_instant(headers, "Uricast-Changed-At: ", times.changed_at_ms);
+}
+
 static void write_state(struct text *headers, const struct topic *topic)
 {
 	struct bytes error = topic_error(topic);
@@ -84,6 +104,7 @@ static void write_headers(
 	if (topic_media_type(topic).length > 0)
 		text_add_words(headers, "Content-Security-Policy: sandbox\r\n");
 	write_age(headers, asked, topic);
+	write_times(headers, topic);
 	write_state(headers, topic);
 	text_add(headers, "", 1);
 }

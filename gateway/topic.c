@@ -23,10 +23,16 @@ struct provider_count {
 	char name[];
 };
 
-struct topic_table {
-	struct clock *clock;
+/* Who is told what its topics need. */
+struct feeder {
 	struct topic_events events;
 	void *user;
+};
+
+struct topic_table {
+	struct clock *clock;
+	struct feeder relay;
+	struct feeder aggregates;
 	struct topic *topics; /* by address */
 	struct provider_count *providers;
 	size_t subscription_count;
@@ -36,6 +42,7 @@ struct topic {
 	UT_hash_handle hh;
 	struct topic_table *table;
 	char *raw_provider; /* its name, of a raw address; else NULL */
+	const struct feeder *feeder;
 	struct catalog_interval interval;
 	bool unknown; /* the catalog does not have it; the doubt says so and stays */
 	struct relay_link link;
@@ -58,6 +65,7 @@ struct topic {
 	struct frame *state;      /* made when first owed */
 	struct frame *patch;      /* to version, or NULL */
 	uint64_t patch_base;      /* what it starts from */
+	size_t patch_length;
 	struct frame *content;    /* NULL: none yet */
 	uint64_t content_version; /* below version where only the patch has come */
 	size_t content_length;
@@ -75,9 +83,14 @@ struct topic_table *topic_table_new(
 	struct topic_table *table = xcalloc(1, sizeof(*table));
 
 	table->clock = clock;
-	table->events = *events;
-	table->user = user;
+	table->relay = (struct feeder){*events, user};
 	return table;
+}
+
+void topic_table_aggregates(
+	struct topic_table *table, const struct topic_events *events, void *user)
+{
+	table->aggregates = (struct feeder){*events, user};
 }
 
 void topic_table_free(struct topic_table *table)
@@ -121,7 +134,10 @@ void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, vo
 	struct topic *topic, *next;
 
 	HASH_ITER(hh, table->topics, topic, next)
+	{
+		if (topic->feeder == &table->relay)
 	visit(topic, user);
+	}
 }
 
 static struct provider_count *find_count(struct topic_table *table, const char *provider)
@@ -211,7 +227,9 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 
 	memcpy(topic->address, address, length + 1);
 	topic->table = table;
-	if (target->type == NULL)
+	topic->feeder = target->aggregate != NULL ? &table->aggregates : &table->relay;
+	assert(topic->feeder->events.wanted != NULL);
+	if (target->aggregate == NULL && target->type == NULL)
 		topic->raw_provider = xstrdup(target->provider->name);
 	topic->interval = target->interval;
 	topic->state_serial = 1;
@@ -263,12 +281,12 @@ static uint32_t interested(const struct topic *topic)
 
 static void tell_interest(struct topic *topic)
 {
-	struct topic_table *table = topic->table;
+	const struct feeder *feeder = topic->feeder;
 
 	if (interested(topic) > 0)
-		table->events.wanted(topic, table->user);
+		feeder->events.wanted(topic, feeder->user);
 	else
-		table->events.unwanted(topic, table->user);
+		feeder->events.unwanted(topic, feeder->user);
 }
 
 static bool is_full(struct topic_table *table, const struct catalog_target *target)
@@ -380,7 +398,7 @@ static struct frame *owed_version(
 		subscription->version_given == topic->patch_base)
 		return topic->patch;
 	if (subscription->version_given > topic->version || !content_is_here(topic)) {
-		topic->table->events.needed(topic, topic->table->user);
+		topic->feeder->events.needed(topic, topic->feeder->user);
 		return NULL;
 	}
 	return topic->content;
@@ -421,6 +439,11 @@ void subscription_given(struct subscription *subscription)
 		subscription->state_given = topic->state_serial;
 }
 
+void topic_refresh(struct topic *topic)
+{
+	topic->feeder->events.refreshed(topic, topic->feeder->user);
+}
+
 /* ---- looking ---- */
 
 const char *topic_address(const struct topic *topic)
@@ -434,20 +457,38 @@ enum resource_state topic_state(const struct topic *topic)
 
 	if (topic->doubt != NULL)
 		return has_content ? RESOURCE_STALE : RESOURCE_ERROR;
+	return topic_stored_state(topic);
+}
+
+enum resource_state topic_stored_state(const struct topic *topic)
+{
 	/* Redis may have forgotten a content that we still hold. */
-	if (topic->stored_state == RESOURCE_ERROR && has_content)
+	if (topic->stored_state == RESOURCE_ERROR && topic->version != 0)
 		return RESOURCE_STALE;
 	return topic->stored_state;
 }
 
+static struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){text, text != NULL ? strlen(text) : 0};
+}
+
 struct bytes topic_error(const struct topic *topic)
 {
-	const char *error =
-		topic->doubt != NULL ? topic->doubt_error : topic->stored_error;
+	return topic->doubt != NULL ? bytes_of(topic->doubt_error)
+				    : topic_stored_error(topic);
+}
 
-	if (error == NULL)
-		return (struct bytes){NULL, 0};
-	return (struct bytes){error, strlen(error)};
+struct bytes topic_stored_error(const struct topic *topic)
+{
+	return bytes_of(topic->stored_error);
+}
+
+/* The @length bytes before the closing brace that such a frame ends with. */
+static struct bytes frame_tail(const struct frame *frame, size_t length)
+{
+	return (struct bytes){
+		frame_payload(frame) + frame_payload_length(frame) - 1 - length, length};
 }
 
 struct bytes topic_content(const struct topic *topic)
@@ -456,17 +497,20 @@ struct bytes topic_content(const struct topic *topic)
 		return (struct bytes){NULL, 0};
 	if (topic->media_type != NULL)
 		return (struct bytes){topic->text, topic->content_length};
-	/* The frame ends with the content and one closing brace. */
-	return (struct bytes){frame_payload(topic->content) +
-			frame_payload_length(topic->content) - 1 - topic->content_length,
-		topic->content_length};
+	return frame_tail(topic->content, topic->content_length);
+}
+
+struct bytes topic_patch(const struct topic *topic, uint64_t *base)
+{
+	*base = topic->patch_base;
+	if (topic->patch == NULL)
+		return (struct bytes){NULL, 0};
+	return frame_tail(topic->patch, topic->patch_length);
 }
 
 struct bytes topic_media_type(const struct topic *topic)
 {
-	if (topic->media_type == NULL)
-		return (struct bytes){NULL, 0};
-	return (struct bytes){topic->media_type, strlen(topic->media_type)};
+	return bytes_of(topic->media_type);
 }
 
 uint64_t topic_version(const struct topic *topic)
@@ -479,9 +523,19 @@ uint64_t topic_revision(const struct topic *topic)
 	return topic->revision;
 }
 
+/* A version is the µs of its commit, as long as Redis's clock runs true. */
+struct topic_times topic_times(const struct topic *topic)
+{
+	const struct feeder *feeder = topic->feeder;
+
+	if (feeder->events.times != NULL)
+		return feeder->events.times(topic, feeder->user);
+	return (struct topic_times){topic->checked_at_ms, (int64_t)(topic->version / 1000)};
+}
+
 int64_t topic_checked_at_ms(const struct topic *topic)
 {
-	return topic->checked_at_ms;
+	return topic_times(topic).checked_at_ms;
 }
 
 uint32_t topic_interval_ms(const struct topic *topic)
@@ -591,6 +645,7 @@ static int take_patch(struct topic *topic, const struct change *change)
 	frame_release(topic->patch);
 	topic->patch = frame;
 	topic->patch_base = change->previous_version;
+	topic->patch_length = change->patch.length;
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  *
  * A topic exists from its first subscription to its last, and until Redis has been told.
  * The table knows nothing of Redis or of sockets: the relay acts on its events and feeds
- * it; wires subscribe and are told that there is something newer. Loop thread only.
+ * it (aggregates do so for their topics: aggregate.h); wires subscribe and are told that
+ * there is something newer. Loop thread only.
  */
 
 #include "common/catalog.h"
@@ -39,7 +40,13 @@ struct subscription {
 	bool paused;            /* by subscription_pause() only */
 };
 
-/** Told to the relay. */
+/** By Redis's clock, ms since 1970; 0: not known. */
+struct topic_times {
+	int64_t checked_at_ms; /* when the content was last confirmed */
+	int64_t changed_at_ms; /* when it came to be what it is */
+};
+
+/** Told to who feeds the topic: the relay, or the aggregates. */
 struct topic_events {
 	/* The first subscription came, or interest changed (count, fastest interval). */
 	void (*wanted)(struct topic *topic, void *user);
@@ -47,10 +54,18 @@ struct topic_events {
 	void (*unwanted)(struct topic *topic, void *user);
 	/* Somebody is owed a content that is not here: the relay reads it. Idempotent. */
 	void (*needed)(struct topic *topic, void *user);
+	/* Somebody asks for a poll now. */
+	void (*refreshed)(struct topic *topic, void *user);
+	/* Somebody asks when; NULL: by what was applied. */
+	struct topic_times (*times)(const struct topic *topic, void *user);
 };
 
 struct topic_table *topic_table_new(
 	struct clock *clock, const struct topic_events *events, void *user);
+
+/** Who is told of the topics that are aggregates; without it there can be none. */
+void topic_table_aggregates(
+	struct topic_table *table, const struct topic_events *events, void *user);
 void topic_table_free(struct topic_table *table); /* no subscription may be left */
 
 enum topic_outcome {
@@ -100,6 +115,9 @@ void subscription_holds(struct subscription *subscription, uint64_t version);
 struct frame *subscription_owed(struct subscription *subscription);
 void subscription_given(struct subscription *subscription);
 
+/** Asks for a poll now. Rate limiting is the caller's. */
+void topic_refresh(struct topic *topic);
+
 /* ---- looking ---- */
 
 const char *topic_address(const struct topic *topic);
@@ -110,13 +128,20 @@ enum resource_state topic_state(const struct topic *topic);
 /** The error object as JSON text; empty where there is none. */
 struct bytes topic_error(const struct topic *topic);
 
+/** The same without the gateway's own doubt: alike on every gateway. */
+enum resource_state topic_stored_state(const struct topic *topic);
+struct bytes topic_stored_error(const struct topic *topic);
+
 /** The content's own bytes; start is NULL where the newest is not here. */
 struct bytes topic_content(const struct topic *topic);
+/** The patch to the version held, and what it starts from; start is NULL for none. */
+struct bytes topic_patch(const struct topic *topic, uint64_t *base);
 /** Of a text; empty for JSON. */
 struct bytes topic_media_type(const struct topic *topic);
 uint64_t topic_version(const struct topic *topic);      /* 0: none */
 uint64_t topic_revision(const struct topic *topic);     /* 0: none */
-int64_t topic_checked_at_ms(const struct topic *topic); /* by Redis's clock; 0: never */
+struct topic_times topic_times(const struct topic *topic);
+int64_t topic_checked_at_ms(const struct topic *topic); /* of its times */
 uint32_t topic_interval_ms(
 	const struct topic *topic); /* the owner's, of its last commit */
 
@@ -124,7 +149,7 @@ struct topic *topic_find(struct topic_table *table, const char *address, size_t 
 size_t topic_count(const struct topic_table *table);
 size_t topic_subscription_count(const struct topic_table *table);
 
-/* ---- for the relay ---- */
+/* ---- for who feeds it ---- */
 
 /** What is registered in Redis for a topic. */
 struct topic_interest {
@@ -201,6 +226,8 @@ bool topic_is_known(const struct topic *topic);
 /** Frees a topic without subscriptions. */
 void topic_forget(struct topic *topic);
 
-/** Walks all topics; @visit must not forget any but the one it is given. */
+/**
+ * Walks all topics but the aggregates; @visit must not forget any but the one it is given.
+ */
 void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, void *user),
 	void *user);

@@ -391,7 +391,7 @@ static void refresh_one(void *user)
 {
 	struct subscriber *subscriber = user;
 
-	relay_refresh(subscriber->gateway->relay, subscriber->subscription.topic);
+	topic_refresh(subscriber->subscription.topic);
 }
 
 static void disturb(struct simulation *simulation, struct subscriber *subscriber)

@@ -354,8 +354,8 @@ class Fleet:
             config = config(self) if callable(config) else config
             path = config
             if isinstance(config, dict):
-            path = self.directory / "uricast.json"
-            path.write_text(json.dumps(config, indent=1))
+                path = self.directory / "uricast.json"
+                path.write_text(json.dumps(config, indent=1))
             self.gateway_options += ["--config", path]
             self.poller_options += ["--config", path]
         for _ in range(pollers):

@@ -173,10 +173,28 @@ static void an_item_of_a_type_without_items_is_unknown(void **state)
 
 static void a_service_with_regions_is_nothing_without_one(void **state)
 {
-	assert_refused(*state, "compute/servers", CATALOG_UNKNOWN);
 	assert_refused(*state, "compute/servers/1", CATALOG_UNKNOWN);
+	assert_refused(*state, "compute/volumes", CATALOG_UNKNOWN);
 	assert_refused(*state, "compute/dfw", CATALOG_UNKNOWN);
 	assert_refused(*state, "compute:/x", CATALOG_UNKNOWN);
+}
+
+static void a_type_without_a_region_is_the_aggregate_of_all(void **state)
+{
+	struct catalog_target target;
+	const struct catalog_provider *dfw, *ord;
+
+	assert_int_equal(resolve(*state, "compute/servers", &target), CATALOG_AGGREGATE);
+	assert_null(target.provider);
+	assert_string_equal(target.type->name, "servers");
+	assert_int_equal(target.interval.default_ms, 2000);
+	dfw = catalog_next_region(*state, target.aggregate, NULL);
+	ord = catalog_next_region(*state, target.aggregate, dfw);
+	assert_string_equal(dfw->name, "compute/dfw");
+	assert_string_equal(ord->name, "compute/ord");
+	assert_null(catalog_next_region(*state, target.aggregate, ord));
+	assert_int_equal(resolve(*state, "compute/dfw/servers", &target), CATALOG_OK);
+	assert_null(target.aggregate);
 }
 
 static void without_a_default_provider_a_uri_has_no_meaning(void **state)
@@ -281,7 +299,7 @@ static void a_target_names_its_catalog(void **state)
 static void every_outcome_has_a_sentence(void **state)
 {
 	(void)state;
-	for (int outcome = CATALOG_UNKNOWN; outcome <= CATALOG_NOT_CANONICAL; outcome++)
+	for (int outcome = CATALOG_UNKNOWN; outcome <= CATALOG_AGGREGATE; outcome++)
 		assert_true(
 			strlen(catalog_outcome_text((enum catalog_outcome)outcome)) > 10);
 }
@@ -300,6 +318,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_configured_is_unknown),
 		cmocka_unit_test(an_item_of_a_type_without_items_is_unknown),
 		cmocka_unit_test(a_service_with_regions_is_nothing_without_one),
+		cmocka_unit_test(a_type_without_a_region_is_the_aggregate_of_all),
 		cmocka_unit_test(without_a_default_provider_a_uri_has_no_meaning),
 		cmocka_unit_test(a_default_provider_without_raw_uris_denies_them),
 		cmocka_unit_test(providers_are_listed_in_order_and_found_by_name),

@@ -122,6 +122,8 @@ static void what_is_wrong_has_its_code(void **state)
 		{"{\"action\":\"dance\"}", "unknown_action"},
 		{"{\"action\":\"subscribe\"}", "bad_message"},
 		{"{\"action\":\"refresh\"}", "bad_message"},
+		{"{\"action\":\"status\",\"id\":1}", "bad_message"},
+		{"{\"action\":\"status\",\"uri\":\"/a\"}", "bad_message"},
 		{"{\"action\":\"authenticate\"}", "bad_message"},
 		{"{\"action\":\"authenticate\",\"token\":1}", "bad_message"},
 		{"{\"action\":\"subscribe\",\"uri\":7}", "bad_message"},
@@ -385,6 +387,33 @@ static void a_state_is_told_with_its_error(void **state)
 		"{\"uri\":\"/a\",\"state\":\"fresh\"}");
 }
 
+static void a_status_says_what_is_known_and_no_more(void **state)
+{
+	const struct protocol_status known = {RESOURCE_STALE, 7, 1000, 1};
+	const struct protocol_status unknown = {0};
+	struct protocol_answer answer;
+	struct reading reading;
+
+	(void)state;
+	read_message(&reading, "{\"action\":\"status\",\"uri\":\"/a\",\"id\":1}");
+	assert_true(reading.ok);
+	protocol_answer_begin(&answer, &reading.message);
+	protocol_answer_status(
+		&answer, protocol_first_uri(&reading.message), &known);
+	assert_frame(protocol_answer_end(&answer),
+		"{\"id\":1,\"ok\":true,\"uri\":\"/a\",\"state\":\"stale\","
+		"\"version\":\"7\",\"checked_at\":\"1970-01-01T00:00:01.000Z\","
+		"\"changed_at\":\"1970-01-01T00:00:00.001Z\"}");
+	document_fini(&reading.document);
+	read_message(&reading, "{\"action\":\"status\",\"uris\":[\"/a\"],\"id\":1}");
+	protocol_answer_begin(&answer, &reading.message);
+	protocol_answer_status(
+		&answer, protocol_first_uri(&reading.message), &unknown);
+	assert_frame(protocol_answer_end(&answer),
+		"{\"id\":1,\"ok\":true,\"uris\":[{\"uri\":\"/a\"}]}");
+	document_fini(&reading.document);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +435,7 @@ int main(void)
 		cmocka_unit_test(patches_are_asked_for_by_mode),
 		cmocka_unit_test(a_patch_names_what_it_is_from_and_to),
 		cmocka_unit_test(a_state_is_told_with_its_error),
+		cmocka_unit_test(a_status_says_what_is_known_and_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ static void on_needed(struct topic *topic, void *user)
 static int set_up(void **state)
 {
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-	const struct topic_events events = {on_wanted, on_unwanted, on_needed};
+	const struct topic_events events = {
+		.wanted = on_wanted, .unwanted = on_unwanted, .needed = on_needed};
 
 	fixture->clock = clock_new(NULL);
 	fixture->table = topic_table_new(fixture->clock, &events, fixture);

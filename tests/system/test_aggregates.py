@@ -1,0 +1,329 @@
+"""Aggregates: one resource made of the same one in every region, whatever the regions do."""
+
+import asyncio
+import time
+
+import jsonpatch
+
+from harness import run, until
+
+REGIONS = ["dfw", "ord", "lon"]
+URI = "compute/servers"
+PATH = "/servers/detail"
+GRACE = 2.0  # seconds that an aggregate waits for the slow, from the first answer on
+SLACK = 1.5  # seconds that a loaded machine may take
+
+
+def three_regions(fleet):
+    """An upstream for each region, the first being the fleet's own."""
+    while len(fleet.upstreams) < len(REGIONS):
+        fleet.add_upstream()
+    urls = {name: {"url": fleet.upstreams[i].url} for i, name in enumerate(REGIONS)}
+    types = {"servers": {"path": PATH, "interval": "500ms"}}
+    limits = {"timeout": "3s"}
+    services = {"compute": {"regions": urls, "limits": limits, "resources": types}}
+    return {"services": services}
+
+
+def start(start_fleet, gateways=1):
+    return start_fleet(gateways=gateways, pollers=1, config=three_regions)
+
+
+def set_region(fleet, region, body=None, **more):
+    fleet.upstreams[REGIONS.index(region)].set(PATH, body, **more)
+
+
+def servers(region, count=3):
+    return [{"id": f"{region}-{n}", "status": "ACTIVE", "n": n} for n in range(count)]
+
+
+def states(content):
+    return {name: region["state"] for name, region in content["regions"].items()}
+
+
+def get(fleet, number=0):
+    response = fleet.gateways[number].resource(URI)
+    assert response.status == 200
+    return response
+
+
+class Applier:
+    """A viewer that knows nothing but RFC 6902, and notes what every version looked like."""
+
+    def __init__(self):
+        self.versions = {}
+        self.patches = 0
+        self.seen = 0
+
+    def follow(self, client):
+        content = list(self.versions.values())[-1] if self.versions else None
+        for frame in client.frames[self.seen :]:
+            if frame.get("uri") != URI or "version" not in frame:
+                continue
+            if "patch" in frame:
+                assert list(self.versions)[-1] == frame["base"]
+                content = jsonpatch.apply_patch(content, frame["patch"])
+                self.patches += 1
+            else:
+                content = frame["content"]
+            self.versions[frame["version"]] = content
+        self.seen = len(client.frames)
+
+
+def etag(response):
+    return response.headers["ETag"].strip('"')
+
+
+def test_an_aggregate_holds_every_region_verbatim(start_fleet):
+    fleet = start(start_fleet)
+    odd = '{ "a" : 1.0e5, "z":[ ] }'
+    for region in REGIONS:
+        set_region(fleet, region, odd)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            content = await client.content(URI)
+            assert list(content["regions"]) == REGIONS
+            assert content["complete"] is True
+            for region in content["regions"].values():
+                assert list(region) == ["version", "state", "content"]
+                assert region["state"] == "fresh"
+            assert client.texts[0].count(odd) == len(REGIONS)
+            assert len(client.frames) == 1
+            subscriptions = fleet.gateways[0].metric("uricast_gateway_subscriptions")
+            assert subscriptions == 1
+
+    run(test())
+
+
+def test_a_region_that_hangs_or_fails_delays_nobody_and_is_data(start_fleet):
+    fleet = start(start_fleet)
+    set_region(fleet, "dfw", silent=True)
+    set_region(fleet, "ord", status=503)
+    set_region(fleet, "lon", servers("lon"))
+
+    async def test():
+        async with fleet.client() as client, fleet.client() as alone:
+            await alone.subscribe("compute/lon/servers")
+            await alone.content("compute/lon/servers")
+            asked_at = time.monotonic()
+            await client.subscribe(URI, mode="patch")
+            first = await client.content(URI)
+            waited = client.times[0] - asked_at
+            assert GRACE * 0.9 < waited < GRACE + SLACK
+            assert first["complete"] is False
+            assert states(first) == {"dfw": "error", "ord": "error", "lon": "fresh"}
+            assert first["regions"]["dfw"]["error"]["code"] == "no_content"
+            assert list(first["regions"]["dfw"]) == ["state", "error"]
+            assert first["regions"]["ord"]["error"]["status"] == 503
+            assert first["regions"]["lon"]["content"] == servers("lon")
+
+            # The one that works is told as fast as ever.
+            set_region(fleet, "lon", servers("lon", 4))
+            changed_at = time.monotonic()
+            await client.content(
+                URI, lambda c: len(c["regions"]["lon"]["content"]) == 4
+            )
+            assert time.monotonic() - changed_at < 0.5 + SLACK
+
+            # The one that hangs says why, once its time is up.
+            await client.content(
+                URI, lambda c: c["regions"]["dfw"]["error"]["code"] != "no_content"
+            )
+
+            # Each recovers by itself.
+            set_region(fleet, "ord", servers("ord"))
+            await client.content(URI, lambda c: states(c)["ord"] == "fresh")
+            assert client.held[URI][1]["complete"] is False
+            set_region(fleet, "dfw", servers("dfw"))
+            content = await client.content(URI, lambda c: c["complete"])
+            for region in REGIONS[:2]:
+                entry = content["regions"][region]
+                assert list(sorted(entry)) == ["content", "state", "version"]
+                assert entry["content"] == servers(region)
+            assert not [f for f in client.frames if "state" in f]
+
+    run(test())
+
+
+def test_without_a_word_from_anybody_there_is_no_content_but_the_reason(start_fleet):
+    fleet = start(start_fleet)
+    for region in REGIONS:
+        set_region(fleet, region, status=503)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            content = await client.content(URI)
+            assert set(states(content).values()) == {"error"}
+            assert not [r for r in content["regions"].values() if "content" in r]
+            fleet.pollers[0].kill()
+            frame = await client.state(URI, "stale")
+            assert frame["error"]["code"] == "no_poller"
+
+    run(test())
+
+
+def test_patches_applied_by_somebody_else_give_what_get_shows(start_fleet):
+    fleet = start(start_fleet, gateways=2)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region, 20))
+
+    async def test():
+        applier, shown = Applier(), {}
+
+        def look():
+            for number in range(2):
+                response = get(fleet, number)
+                shown.setdefault(etag(response), []).append(response.json)
+
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            await other.subscribe(URI)
+            await client.subscribe(URI, mode="patch")
+            await client.content(URI, lambda c: c["complete"])
+            for n in range(12):
+                region = REGIONS[n % 3]
+                mark = client.mark()
+                if n % 4 == 3:
+                    set_region(fleet, region, status=500)
+                else:
+                    rows = servers(region, 20 - n)
+                    rows[5]["status"] = f"BUILD {n}"
+                    set_region(fleet, region, rows)
+                await client.frame(
+                    lambda f: f.get("uri") == URI and "patch" in f, mark, f"change {n}"
+                )
+                await asyncio.to_thread(look)
+            await until(
+                lambda: etag(get(fleet, 0)) == etag(get(fleet, 1)), "the same version"
+            )
+            await asyncio.to_thread(look)
+            last = client.held[URI][0]
+            await other.until(lambda: other.held[URI][0] == last, "the last version")
+            applier.follow(client)
+
+        assert applier.patches >= 12
+        compared = [version for version in applier.versions if version in shown]
+        assert len(compared) >= 6
+        for version in compared:
+            for content in shown[version]:
+                assert content == applier.versions[version]
+        versions = [int(version) for version in applier.versions]
+        assert versions == sorted(versions)
+
+    run(test())
+
+
+def test_who_comes_back_to_another_gateway_with_the_version_gets_nothing(start_fleet):
+    fleet = start(start_fleet, gateways=2)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region))
+
+    async def test():
+        async with fleet.client(0) as client:
+            await client.subscribe(URI)
+            await client.content(URI)
+            version, content = client.held[URI]
+        async with fleet.client(1) as client:
+            client.held[URI] = version, content
+            await client.subscribe(URI, since=version, mode="patch")
+            await until(
+                lambda: etag(get(fleet, 1)) == version, "the version on the other"
+            )
+            set_region(fleet, "ord", servers("ord", 2))
+            frame = await client.frame(lambda f: f.get("uri") == URI, 0, "a change")
+            assert frame["base"] == version and "patch" in frame
+        response = get(fleet, 1)
+        not_modified = fleet.gateways[1].resource(
+            URI, headers={"If-None-Match": response.headers["ETag"]}
+        )
+        assert not_modified.status == 304
+
+    run(test())
+
+
+def test_large_regions_come_as_patches_and_whole(start_fleet):
+    fleet = start(start_fleet)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region, 3000))
+
+    async def test():
+        async with fleet.client() as patched, fleet.client() as full:
+            for client, mode in ((patched, "patch"), (full, "full")):
+                await client.subscribe(URI, mode=mode)
+                await client.content(URI, lambda c: c["complete"])
+            for n in range(3):
+                rows = servers("ord", 3000)
+                rows[7]["status"] = f"BUILD {n}"
+                set_region(fleet, "ord", rows)
+                for client in (patched, full):
+                    await client.content(
+                        URI, lambda c: c["regions"]["ord"]["content"] == rows
+                    )
+            assert patched.held[URI] == full.held[URI]
+            last = patched.frames[-1]
+            assert "patch" in last and len(patched.texts[-1]) < 1000
+
+    run(test())
+
+
+def test_interest_interval_pause_and_refresh_reach_every_region(start_fleet):
+    fleet = start(start_fleet)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region))
+
+    def interest():
+        return [
+            list(
+                fleet.redis.client.hgetall(
+                    f"uricast:interest:compute/{region}/servers"
+                ).values()
+            )
+            for region in REGIONS
+        ]
+
+    async def test():
+        async with fleet.client() as client:
+            answer = await client.ask(
+                {"action": "subscribe", "uri": URI, "interval": 3600}
+            )
+            assert answer["interval"] == 3600
+            await client.content(URI)
+            assert interest() == [["1 3600000"]] * 3
+            counts = [u.count(PATH) for u in fleet.upstreams]
+            await client.ask({"action": "refresh", "uri": URI})
+            await until(
+                lambda: [u.count(PATH) > n for u, n in zip(fleet.upstreams, counts)]
+                == [True] * 3,
+                "a poll of every region",
+            )
+            await client.ask({"action": "pause"})
+            await until(lambda: interest() == [[]] * 3, "no interest while paused")
+            await client.ask({"action": "resume"})
+            await until(
+                lambda: interest() == [["1 3600000"]] * 3, "interest again"
+            )
+        await until(lambda: interest() == [[]] * 3, "no interest")
+
+    run(test())
+
+
+def test_an_aggregate_has_no_items_and_only_the_types_of_its_service(start_fleet):
+    fleet = start(start_fleet)
+    for uri in ("compute/servers/1", "compute/flavors", "nothing/servers"):
+        assert fleet.gateways[0].resource(uri).status == 404
+
+
+def test_no_poller_takes_an_aggregate(start_fleet):
+    fleet = start(start_fleet)
+    set_region(fleet, "dfw", servers("dfw"))
+    redis = fleet.redis.client
+    gateway = redis.zrange("uricast:gateways", 0, 0)[0]
+    redis.hset(f"uricast:interest:{URI}", gateway, "1 0")
+    redis.sadd("uricast:unclaimed", URI)
+    redis.publish("uricast:wake", f"claim {URI}")
+    redis.publish("uricast:wake", f"poll {URI}")
+    assert fleet.gateways[0].resource("compute/dfw/servers").status == 200
+    assert fleet.redis.owner_session(URI) is None
+    assert set(fleet.upstream.targets()) == {fleet.upstream.base + PATH}
