@@ -12,7 +12,7 @@
 
 struct fetch_failure {
 	const char *code;  /* see fetch.h; static */
-	bool unreached;	   /* there was no way to ask: no name, connection or TLS */
+	bool unreached;    /* there was no way to ask: no name, connection or TLS */
 	char message[320]; /* one plain line */
 };
 

@@ -552,8 +552,7 @@ static int64_t retry_after_ms(const struct transfer *transfer)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &after_s);
 	if (after_s <= 0)
 		return 0;
-	return (int64_t)(after_s < WAIT_MAX_S ? after_s : WAIT_MAX_S) *
-		1000;
+	return (int64_t)(after_s < WAIT_MAX_S ? after_s : WAIT_MAX_S) * 1000;
 }
 
 /* Whole seconds as headers give them, 0 where @text does not begin with any. */
