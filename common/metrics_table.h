@@ -58,6 +58,12 @@
 		"uricast_poller_polls_total{outcome=\"failed\"}", "") \
 	METRIC(POLLS_DISCARDED, METRICS_POLLER, counter, \
 		"uricast_poller_polls_total{outcome=\"discarded\"}", "") \
+	METRIC(POLLS_SPARED, METRICS_POLLER, counter, "uricast_poller_polls_spared_total", \
+		"Polls not made because the provider as a whole was down.") \
+	METRIC(POLLS_WAITING, METRICS_POLLER, gauge, "uricast_poller_polls_waiting", \
+		"Polls that are due and wait for their provider's rate or concurrency.") \
+	METRIC(PROVIDERS_DOWN, METRICS_POLLER, gauge, "uricast_poller_providers_down", \
+		"Providers that this poller finds down as a whole.") \
 	METRIC(POLL_BYTES, METRICS_POLLER, counter, "uricast_poller_body_bytes_total", \
 		"Decoded bytes of bodies received.") \
 	METRIC(COMMITS, METRICS_POLLER, counter, "uricast_poller_commits_total", \

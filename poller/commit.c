@@ -57,6 +57,7 @@ struct answer {
 	char *etag;
 	char *last_modified;
 	int64_t checked_at_ms;
+	uint32_t apart_ms;
 
 	char *body; /* on FETCH_CONTENT */
 	size_t length;
@@ -200,6 +201,7 @@ static void on_committed(
 	memcpy(resource->failure, answer->verdict.failure, sizeof(resource->failure));
 	resource->checked_at_ms = answer->checked_at_ms;
 	resource->noted_at_ms = answer->checked_at_ms;
+	resource->told_ms = answer->apart_ms;
 	resource->confirm = false;
 }
 
@@ -286,6 +288,9 @@ static struct answer *answer_new(struct commits *commits, const struct resource 
 	answer->claim_id = resource->claim_id;
 	answer->status = result->status;
 	answer->digest = result->digest;
+	answer->apart_ms = resource->apart_ms > resource->interval_ms
+		? resource->apart_ms
+		: resource->interval_ms;
 	answer->url = xstrdup(result->url);
 	answer->etag = xstrdup(result->etag || !keep ? result->etag : resource->etag);
 	answer->last_modified =
@@ -350,7 +355,7 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	redis_args_text(&args, resource_state_name(verdict->state));
 	redis_args_text(&args, verdict->error);
 	redis_args_number(&args, answer->checked_at_ms);
-	redis_args_number(&args, resource->interval_ms);
+	redis_args_number(&args, answer->apart_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
 	add_fields(&args, answer);
 	answer->verdict.error = NULL;
@@ -368,11 +373,10 @@ static void take_failure(struct resource *resource, struct answer *answer,
 	struct verdict *verdict = &answer->verdict;
 	struct json_object *object;
 
-	metrics_add(commits->metrics, METRIC_POLLS_FAILED, 1);
 	verdict->failed = true;
 	answer->checked_at_ms = resource->checked_at_ms;
-	verdict->retry_ms =
-		schedule_backoff_ms(resource, resource->failures + 1, retry_after_ms);
+	verdict->retry_ms = schedule_backoff_ms(
+		resource, resource->failures + 1, answer->status, retry_after_ms);
 	verdict->state = failed_state(resource, answer->status);
 	snprintf(verdict->failure, sizeof(verdict->failure), "%s %ld", code,
 		answer->status);
@@ -448,6 +452,7 @@ static void take_judgement(struct answer *answer)
 		take_success(resource, answer, true);
 		break;
 	case JUDGE_WRONG:
+		metrics_add(answer->commits->metrics, METRIC_POLLS_FAILED, 1);
 		take_failure(
 			resource, answer, "upstream_body", answer->judgement.message, 0);
 		break;
@@ -550,6 +555,7 @@ static void take_body(struct commits *commits, struct resource *resource,
 {
 	answer->body = malloc(result->length + 1);
 	if (answer->body == NULL) {
+		metrics_add(commits->metrics, METRIC_POLLS_FAILED, 1);
 		take_failure(resource, answer, "upstream_too_large",
 			"no memory for the body", 0);
 		return;
@@ -606,7 +612,7 @@ void commits_take(struct commits *commits, struct resource *resource,
 {
 	struct answer *answer;
 
-	resource->polls++;
+	resource->polls += result->outcome != FETCH_SPARED;
 	/* Nothing is allocated for the usual poll, which finds nothing new. */
 	if (result->outcome == FETCH_UNCHANGED && resource->state == RESOURCE_FRESH &&
 		!resource->confirm) {
@@ -625,6 +631,11 @@ void commits_take(struct commits *commits, struct resource *resource,
 		break;
 	case FETCH_FAILED:
 	case FETCH_NOT_STARTED:
+	case FETCH_SPARED:
+		metrics_add(commits->metrics,
+			result->outcome == FETCH_SPARED ? METRIC_POLLS_SPARED
+							: METRIC_POLLS_FAILED,
+			1);
 		take_failure(resource, answer, result->error_code, result->error_message,
 			result->retry_after_ms);
 		break;

@@ -37,6 +37,7 @@ enum fetch_outcome {
 	FETCH_CONTENT,     /* 200 with a body */
 	FETCH_FAILED,      /* anything else; see error_code */
 	FETCH_NOT_STARTED, /* may_start said no: the upstream was not asked */
+	FETCH_SPARED, /* not by a fetcher: failed without asking; see poller/health.h */
 };
 
 /** Valid during the callback. Texts are never NULL unless said. */
@@ -56,7 +57,11 @@ struct fetch_result {
 	 * header's value could not be read; not asked). */
 	const char *error_code;
 	const char *error_message; /* one plain line, no secrets */
+	bool unreached; /* on FETCH_FAILED: no name, connection or TLS to ask through */
 	int64_t retry_after_ms;    /* from Retry-After, seconds or date; 0 where none */
+	int64_t fresh_for_ms;   /* X-Poll-Interval or what is left of Cache-Control's
+				 * max-age, the longer; 0 where none */
+	unsigned requests;      /* sent: more than one with redirects */
 	int64_t started_at_ms;     /* when the transfer was begun, monotonic */
 };
 

@@ -55,6 +55,8 @@ void fetch_failure_set(
 	va_list arguments;
 
 	failure->code = code;
+	failure->unreached = strcmp(code, "upstream_connect") == 0 ||
+		strcmp(code, "upstream_dns") == 0 || strcmp(code, "upstream_tls") == 0;
 	va_start(arguments, format);
 	vsnprintf(failure->message, sizeof(failure->message), format, arguments);
 	va_end(arguments);
@@ -99,6 +101,7 @@ static void say_timeout(
 		fetch_failure_set(failure, "upstream_timeout",
 			"no connection to %s within %g s", provider->authority,
 			fetch_connect_timeout_ms(provider) / 1000.0);
+	failure->unreached = asked_after_us == 0;
 }
 
 /* @detail is "SSL certificate problem: self-signed certificate" or the like. */

@@ -7,10 +7,12 @@
 #include "poller/provider.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct fetch_failure {
 	const char *code;  /* see fetch.h; static */
+	bool unreached;    /* there was no way to ask: no name, connection or TLS */
 	char message[320]; /* one plain line */
 };
 

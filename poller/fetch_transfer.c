@@ -17,7 +17,7 @@
 #define HEADER_BYTES_MAX (64u << 10)
 #define DISCARD_MAX_BYTES (64u << 10) /* of a body nobody reads */
 #define REDIRECTS_MAX 3
-#define RETRY_AFTER_MAX_S (24 * 60 * 60)
+#define WAIT_MAX_S (24 * 60 * 60) /* that an upstream may ask for */
 
 /** Why we ended a transfer in the middle. */
 enum stop {
@@ -40,6 +40,9 @@ struct answer {
 	char etag[512];         /* dropped where longer, as the next two */
 	char last_modified[64];
 	char location[ADDRESS_MAX + 512];
+	char cache_control[256];
+	char age[16];
+	char poll_interval[16];
 	struct body body;
 };
 
@@ -138,6 +141,14 @@ static void keep_header(struct answer *answer, const struct header *header)
 			false);
 	else if (header_is(header, "location"))
 		keep_value(header, answer->location, sizeof(answer->location), false);
+	else if (header_is(header, "cache-control"))
+		keep_value(header, answer->cache_control, sizeof(answer->cache_control),
+			false);
+	else if (header_is(header, "age"))
+		keep_value(header, answer->age, sizeof(answer->age), false);
+	else if (header_is(header, "x-poll-interval"))
+		keep_value(header, answer->poll_interval, sizeof(answer->poll_interval),
+			false);
 }
 
 /* Returns 0 where @line is no status line. */
@@ -165,6 +176,9 @@ static void begin_answer(struct answer *answer, long status)
 	answer->etag[0] = '\0';
 	answer->last_modified[0] = '\0';
 	answer->location[0] = '\0';
+	answer->cache_control[0] = '\0';
+	answer->age[0] = '\0';
+	answer->poll_interval[0] = '\0';
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *user)
@@ -538,8 +552,46 @@ static int64_t retry_after_ms(const struct transfer *transfer)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &after_s);
 	if (after_s <= 0)
 		return 0;
-	return (int64_t)(after_s < RETRY_AFTER_MAX_S ? after_s : RETRY_AFTER_MAX_S) *
-		1000;
+	return (int64_t)(after_s < WAIT_MAX_S ? after_s : WAIT_MAX_S) * 1000;
+}
+
+/* Whole seconds as headers give them, 0 where @text does not begin with any. */
+static int64_t parse_seconds(const char *text)
+{
+	int64_t seconds = 0;
+
+	for (; *text >= '0' && *text <= '9' && seconds < WAIT_MAX_S; text++)
+		seconds = seconds * 10 + (*text - '0');
+	return seconds < WAIT_MAX_S ? seconds : WAIT_MAX_S;
+}
+
+/* The value of the directive max-age, 0 where the list has none or forbids keeping. */
+static int64_t max_age_s(const char *list)
+{
+	int64_t seconds = 0;
+
+	while (*list) {
+		size_t length = strcspn(list, ",");
+
+		if (strncasecmp(list, "max-age=", 8) == 0)
+			seconds = parse_seconds(list + 8);
+		else if (strncasecmp(list, "no-cache", 8) == 0 ||
+			strncasecmp(list, "no-store", 8) == 0)
+			return 0;
+		list += length;
+		list += strspn(list, ", \t");
+	}
+	return seconds;
+}
+
+static int64_t fresh_for_ms(const struct answer *answer)
+{
+	int64_t poll_s = parse_seconds(answer->poll_interval);
+	int64_t fresh_s = max_age_s(answer->cache_control) - parse_seconds(answer->age);
+
+	if (fresh_s < poll_s)
+		fresh_s = poll_s;
+	return fresh_s * 1000;
 }
 
 static const char *or_null(const char *text)
@@ -561,6 +613,8 @@ void transfer_result(struct transfer *transfer, const struct digest *known,
 		.last_modified = or_null(answer->last_modified),
 		.error_code = "",
 		.error_message = "",
+		.fresh_for_ms = fresh_for_ms(answer),
+		.requests = 1 + (unsigned)transfer->redirects + transfer->renewed,
 		.started_at_ms = transfer->started_at_ms,
 	};
 	if (answer->status)
@@ -574,6 +628,7 @@ void transfer_result(struct transfer *transfer, const struct digest *known,
 	}
 	if (result->outcome == FETCH_FAILED) {
 		result->error_code = transfer->failure.code;
+		result->unreached = transfer->failure.unreached;
 		result->error_message = transfer->failure.message;
 	}
 }

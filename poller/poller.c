@@ -214,6 +214,10 @@ static char *write_metrics(size_t *length, void *user)
 
 	fetcher_counters(poller->fetcher, &fetches);
 	metrics_set(metrics, METRIC_POLL_BYTES, (int64_t)fetches.body_bytes);
+	metrics_set(metrics, METRIC_POLLS_WAITING,
+		(int64_t)schedule_waiting(poller->schedule));
+	metrics_set(
+		metrics, METRIC_PROVIDERS_DOWN, (int64_t)schedule_down(poller->schedule));
 	metrics_set(metrics, METRIC_OWNED, (int64_t)claim_count(poller->claim));
 	process_redis_metrics(poller->redis, metrics);
 	return metrics_write(metrics, METRICS_POLLER, length);
@@ -333,7 +337,7 @@ static void make_parts(struct poller *poller)
 		fetcher_new(&poller->loop, poller->clock, &fetcher_events, poller);
 	poller->commits = commits_new(&poller->loop, poller->clock, poller->redis,
 		poller->membership, &poller->metrics, &commits_events, poller);
-	poller->schedule = schedule_new(poller->clock, poller->membership,
+	poller->schedule = schedule_new(poller->clock, poller->redis, poller->membership,
 		config->catalog, poller->fetcher, poller->commits, &poller->metrics);
 	poller->claim = claim_new(poller->clock, poller->redis, poller->membership,
 		config->catalog, &poller->metrics, &claim_events, poller);

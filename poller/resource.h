@@ -11,6 +11,8 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "poller/fetch.h"
+#include "poller/health.h"
+#include "poller/pace.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +40,8 @@ struct resource {
 	/* schedule */
 	struct schedule *schedule;
 	struct clock_timer due;
+	struct pace_ticket turn; /* since it was due until its transfer has ended */
+	struct health_patient patient;
 	struct fetch *fetch;   /* under way, or NULL */
 	struct poll *poll;     /* its context; freed with it */
 	bool busy;             /* a fetch or its commit is under way */
@@ -47,7 +51,10 @@ struct resource {
 	bool default_wanted;   /* likewise: some of them ask for nothing */
 	uint32_t interval_ms;  /* granted: what the fastest viewer asks for, in bounds */
 	uint32_t failures;     /* in a row */
+	int64_t queued_at_ms;  /* when the last poll was due, monotonic */
 	int64_t started_at_ms; /* of the last fetch, monotonic */
+	int64_t not_before_ms; /* the next one, as the upstream asks; monotonic */
+	uint32_t apart_ms; /* at least interval_ms: as far apart as polls really are */
 	int64_t checked_at_ms; /* last confirmed, by Redis's clock; 0: never */
 	int64_t noted_at_ms;   /* the value of checked_at_ms that Redis knows */
 	uint64_t polls;
@@ -64,6 +71,7 @@ struct resource {
 	char *content;             /* as stored, in contents; NULL: not kept */
 	size_t content_length;
 	struct list on_contents;
+	uint32_t told_ms; /* the apart_ms that Redis knows */
 	bool whole;       /* commit the next body even if it is the stored one */
 	bool confirm;     /* commit the next success even if nothing changed */
 	bool uncommitted; /* Redis has not taken the last body: poll when it can */

@@ -12,11 +12,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BACKOFF_MS 15000 /* a failing resource waits this long at most, or its interval  \
-			  */
+#define BACKOFF_MS 15000     /* a failing resource waits at most, or its interval */
 #define FENCED_RETRY_MS 1000 /* until we look again whether the lease runs */
-#define REFRESH_LEAST_MS                                                                 \
-	1000 /* between two polls of one resource that somebody asked for */
+#define REFRESH_LEAST_MS 1000 /* between two polls that somebody asked for */
+#define DENIED_MS 60000 /* after a 401 or 403, which time alone seldom mends */
+#define BACK_MS 15000   /* those of a provider that is back are asked within this, */
+#define BACK_EACH_MS 20 /* or this for each, but within their interval */
 
 struct schedule {
 	struct clock *clock;
@@ -25,6 +26,8 @@ struct schedule {
 	struct fetcher *fetcher;
 	struct commits *commits;
 	struct metrics *metrics;
+	struct pace *pace;
+	struct health *health;
 };
 
 /* A transfer under way; resource is NULL once it is not ours any more. */
@@ -65,10 +68,12 @@ static void set_due_in_turn(struct schedule *schedule, struct resource *resource
 
 	set_due(schedule, resource,
 		phase_after(resource, now_ms - age_ms + resource->interval_ms / 4));
+	if (resource->due.due_ms < resource->not_before_ms)
+		clock_timer_start(&resource->due, resource->not_before_ms);
 }
 
-int64_t schedule_backoff_ms(
-	const struct resource *resource, uint32_t failures, int64_t retry_after_ms)
+int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
+	long status, int64_t retry_after_ms)
 {
 	int64_t most_ms =
 		resource->interval_ms > BACKOFF_MS ? resource->interval_ms : BACKOFF_MS;
@@ -80,7 +85,44 @@ int64_t schedule_backoff_ms(
 		delay_ms = most_ms;
 	delay_ms =
 		delay_ms * 4 / 5 + (int64_t)random_below((uint64_t)delay_ms * 2 / 5 + 1);
+	if ((status == 401 || status == 403) && delay_ms < DENIED_MS)
+		delay_ms = DENIED_MS;
 	return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
+}
+
+/*
+ * What the upstream wants, by what it said and by how long it took: one that is slower
+ * than the interval gets as long a pause as it needed. Its word on how long a success
+ * stays fresh is a hint that the interval's bounds limit; Retry-After after a failure is
+ * not.
+ */
+static void heed(struct schedule *schedule, struct resource *resource,
+	const struct catalog_interval *bounds, const struct fetch_result *result)
+{
+	int64_t now_ms = clock_now_ms(schedule->clock);
+	int64_t took_ms = now_ms - result->started_at_ms;
+	int64_t waited_ms = result->started_at_ms - resource->queued_at_ms;
+	int64_t pause_ms = result->fresh_for_ms;
+	int64_t apart_ms = resource->interval_ms;
+
+	if (result->outcome == FETCH_FAILED) {
+		resource->not_before_ms = now_ms + result->retry_after_ms;
+		return;
+	}
+	if (pause_ms > bounds->max_ms)
+		pause_ms = bounds->max_ms;
+	if (took_ms > resource->interval_ms && took_ms > pause_ms)
+		pause_ms = took_ms;
+	resource->not_before_ms = now_ms + pause_ms;
+	if (took_ms + pause_ms > apart_ms)
+		apart_ms = took_ms + pause_ms;
+	apart_ms += waited_ms;
+	resource->apart_ms = (uint32_t)apart_ms;
+	/* Gateways doubt what is not confirmed in its rhythm: they must know that. */
+	if (apart_ms > 2 * (int64_t)resource->told_ms ||
+		(resource->told_ms > 2 * apart_ms &&
+			resource->told_ms > resource->interval_ms))
+		resource->confirm = true;
 }
 
 /* ---- polls ---- */
@@ -104,6 +146,20 @@ static bool counts(const struct schedule *schedule, const struct resource *resou
 	return membership_valid_since_ms(schedule->membership) <= resource->started_at_ms;
 }
 
+/* Health first: what waits for the place may be spared now. */
+static void end_transfer(struct schedule *schedule, struct resource *resource,
+	const struct fetch_result *result)
+{
+	struct catalog_target *target = resolve(schedule, resource);
+
+	if (target != NULL) {
+		heed(schedule, resource, &target->interval, result);
+		health_take(
+			schedule->health, target->provider, &resource->patient, result);
+	}
+	pace_leave(&resource->turn, result->requests);
+}
+
 static void on_fetched(const struct fetch_result *result, void *user)
 {
 	struct poll *poll = user;
@@ -115,9 +171,12 @@ static void on_fetched(const struct fetch_result *result, void *user)
 	resource->fetch = NULL;
 	if (result->outcome == FETCH_NOT_STARTED) {
 		resource->busy = false;
+		health_leave(&resource->patient);
+		pace_leave(&resource->turn, 0);
 		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
 		return;
 	}
+	end_transfer(schedule, resource, result);
 	resource->started_at_ms = result->started_at_ms;
 	if (resource->moved || !counts(schedule, resource)) {
 		metrics_add(schedule->metrics, METRIC_POLLS_DISCARDED, 1);
@@ -141,17 +200,16 @@ static void forget_validators(struct resource *resource)
 	resource->moved = false;
 }
 
-static void start_poll(struct schedule *schedule, struct resource *resource)
+static void start_poll(struct schedule *schedule, struct resource *resource,
+	const struct catalog_target *target)
 {
-	struct catalog_target *target = resolve(schedule, resource);
 	bool conditional = !resource->whole && resource->digest.text[0] != '\0';
 	struct fetch_request request;
 	struct poll *poll;
 
-	if (target == NULL)
-		return;
 	if (resource->moved)
 		forget_validators(resource);
+	health_asks(schedule->health, target->provider, &resource->patient);
 	request = (struct fetch_request){
 		.provider = target->provider,
 		.uri = target->uri,
@@ -169,16 +227,88 @@ static void start_poll(struct schedule *schedule, struct resource *resource)
 	resource->poll = poll;
 }
 
+/* What is asked if anything is, or NULL: told of the provider's failure, or fenced. */
+static const struct catalog_target *to_ask(
+	struct schedule *schedule, struct resource *resource)
+{
+	const struct catalog_target *target = resolve(schedule, resource);
+	struct fetch_result result;
+
+	if (target == NULL)
+		return NULL;
+	if (!membership_valid(schedule->membership)) {
+		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
+		return NULL;
+	}
+	if (!health_spares(
+		    schedule->health, target->provider, &resource->patient, &result))
+		return target;
+	resource->busy = true;
+	resource->refresh = false;
+	commits_take(schedule->commits, resource, target, &result);
+	return NULL;
+}
+
+static void on_turn(struct pace_ticket *ticket, void *user)
+{
+	struct resource *resource = container_of(ticket, struct resource, turn);
+	const struct catalog_target *target = to_ask(user, resource);
+
+	if (target != NULL)
+		start_poll(user, resource, target);
+	else
+		pace_leave(ticket, 0);
+}
+
+static bool is_queued(const struct resource *resource)
+{
+	return resource->turn.budget != NULL;
+}
+
 static void on_due(struct clock_timer *timer)
 {
 	struct resource *resource = container_of(timer, struct resource, due);
+	struct schedule *schedule = resource->schedule;
+	const struct catalog_target *target;
 
-	if (resource->busy || resource->hold != HOLD_KEPT)
+	if (resource->busy || is_queued(resource) || resource->hold != HOLD_KEPT)
 		return;
-	if (membership_valid(resource->schedule->membership))
-		start_poll(resource->schedule, resource);
-	else
-		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
+	target = to_ask(schedule, resource);
+	if (target == NULL)
+		return;
+	resource->queued_at_ms = clock_now_ms(schedule->clock);
+	pace_wait(schedule->pace, target->provider, &resource->turn);
+}
+
+/* ---- a provider that is down, and back ---- */
+
+static void on_provider_down(const struct catalog_provider *provider, void *user)
+{
+	struct schedule *schedule = user;
+
+	pace_dissolve(schedule->pace, provider);
+}
+
+/* Not all at once, and no later than they would be asked anyway. */
+static void on_provider_back(struct health_patient *patient, size_t count, void *user)
+{
+	struct resource *resource = container_of(patient, struct resource, patient);
+	struct schedule *schedule = user;
+	uint64_t spread_ms = count * BACK_EACH_MS;
+	int64_t due_ms;
+
+	if (resource->busy || is_queued(resource) || resource->hold != HOLD_KEPT)
+		return;
+	if (spread_ms < BACK_MS)
+		spread_ms = BACK_MS;
+	if (spread_ms > resource->interval_ms)
+		spread_ms = resource->interval_ms;
+	due_ms = clock_now_ms(schedule->clock) + (int64_t)random_below(spread_ms + 1);
+	if (due_ms < resource->not_before_ms)
+		due_ms = resource->not_before_ms;
+	resource->failures = 0;
+	if (!clock_timer_running(&resource->due) || due_ms < resource->due.due_ms)
+		clock_timer_start(&resource->due, due_ms);
 }
 
 /* ---- claim's events ---- */
@@ -205,6 +335,8 @@ void schedule_claimed(
 {
 	resource->schedule = schedule;
 	clock_timer_init(&resource->due, schedule->clock, on_due);
+	health_patient_init(&resource->patient);
+	resource->told_ms = resource->interval_ms;
 	set_first_due(schedule, resource, spread_ms);
 }
 
@@ -216,6 +348,8 @@ void schedule_reread(struct schedule *schedule, struct resource *resource)
 		resource->refresh |= resource->whole;
 		return;
 	}
+	if (is_queued(resource))
+		return;
 	if (resource->whole || !clock_timer_running(&resource->due)) {
 		set_first_due(schedule, resource, 0);
 		return;
@@ -231,6 +365,8 @@ void schedule_unwanted(struct schedule *schedule, struct resource *resource)
 {
 	(void)schedule;
 	clock_timer_stop(&resource->due);
+	if (!resource->turn.begun)
+		pace_leave(&resource->turn, 0);
 }
 
 void schedule_dropped(struct schedule *schedule, struct resource *resource)
@@ -241,6 +377,8 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource)
 		free(resource->poll);
 		resource->fetch = NULL;
 	}
+	health_leave(&resource->patient);
+	pace_leave(&resource->turn, 1);
 	commits_dropped(schedule->commits, resource);
 }
 
@@ -256,6 +394,10 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 		resource->refresh = true;
 		return;
 	}
+	if (is_queued(resource))
+		return;
+	if (resource->failures > 0 && next_ms < resource->not_before_ms)
+		next_ms = resource->not_before_ms;
 	if (next_ms < clock_now_ms(schedule->clock))
 		next_ms = clock_now_ms(schedule->clock);
 	if (!clock_timer_running(&resource->due) || next_ms < resource->due.due_ms)
@@ -265,7 +407,12 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
 	int64_t retry_ms)
 {
+	const struct catalog_target *target = resolve(schedule, resource);
+
 	resource->busy = false;
+	if (failed && target != NULL)
+		health_waits(
+			schedule->health, target->provider, &resource->patient, retry_ms);
 	if (resource->hold != HOLD_KEPT)
 		return;
 	resource->failures = failed ? resource->failures + 1 : 0;
@@ -281,11 +428,12 @@ void schedule_done(struct schedule *schedule, struct resource *resource, bool fa
 
 /* ---- public ---- */
 
-struct schedule *schedule_new(struct clock *clock, struct membership *membership,
-	const struct catalog *catalog, struct fetcher *fetcher, struct commits *commits,
-	struct metrics *metrics)
+struct schedule *schedule_new(struct clock *clock, struct redis *redis,
+	struct membership *membership, const struct catalog *catalog,
+	struct fetcher *fetcher, struct commits *commits, struct metrics *metrics)
 {
 	struct schedule *schedule = xcalloc(1, sizeof(*schedule));
+	const struct health_events events = {on_provider_down, on_provider_back};
 
 	schedule->clock = clock;
 	schedule->membership = membership;
@@ -293,15 +441,29 @@ struct schedule *schedule_new(struct clock *clock, struct membership *membership
 	schedule->fetcher = fetcher;
 	schedule->commits = commits;
 	schedule->metrics = metrics;
+	schedule->pace = pace_new(clock, redis, membership, on_turn, schedule);
+	schedule->health = health_new(clock, &events, schedule);
 	return schedule;
 }
 
 void schedule_free(struct schedule *schedule)
 {
+	pace_free(schedule->pace);
+	health_free(schedule->health);
 	free(schedule);
 }
 
 void schedule_reload(struct schedule *schedule, const struct catalog *catalog)
 {
 	schedule->catalog = catalog;
+}
+
+size_t schedule_waiting(const struct schedule *schedule)
+{
+	return pace_waiting(schedule->pace);
+}
+
+size_t schedule_down(const struct schedule *schedule)
+{
+	return health_down(schedule->health);
 }

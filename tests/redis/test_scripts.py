@@ -170,8 +170,73 @@ def test_every_script_that_acts_for_a_session_answers_lost_and_changes_nothing(
     assert shard.run("touch", "gateway", "g", "/a") == "lost"
     assert shard.renew("poller", "p", {"/a": 99}, {"resources": 1}) == ["lost"]
     assert shard.renew("gateway", "g", facts={"clients": 1}) == ["lost"]
+    assert shard.run("budget", "p", "api", 0, 1, 20) == ["lost"]
     assert shard.values() == before
     assert heard() == []
+
+
+# ---- budget ----
+
+WHOLE = 2**20
+
+
+def next_second(shard):
+    """Not asked for by anybody before, and not over within a test."""
+    return shard.now_ms() // 1000 + 1
+
+
+def parts(*answers):
+    assert all(answer[0] == "part" for answer in answers)
+    return [(int(second), int(start), int(end)) for _, second, start, end in answers]
+
+
+def test_budget_parts_of_a_second_never_overlap_however_many_come(shard):
+    pollers = [f"p{number}" for number in range(6)]
+    shard.enter("poller", *pollers)
+    second = next_second(shard)
+    given = parts(*(shard.run("budget", p, "api", second, 10, 20) for p in pollers))
+    latest = max(of for of, _, _ in given)
+    given = [(start, end) for of, start, end in given if of == latest]
+    assert given[0][0] == 0 and given[-1][1] <= WHOLE
+    for (_, end), (start, _) in zip(given, given[1:]):
+        assert end <= start
+    assert all(end > start for start, end in given)
+
+
+def test_budget_asked_for_again_is_the_same_part(shard):
+    shard.enter("poller", "p")
+    second = next_second(shard)
+    first = shard.run("budget", "p", "api", second, 5, 20)
+    assert shard.run("budget", "p", "api", second, 50, 20) == first
+
+
+def test_budget_is_parted_by_demand_among_those_who_asked_last(shard):
+    shard.enter("poller", "p", "q")
+    second = next_second(shard)
+    key = f"{PREFIX}provider:api"
+    shard.redis.hset(key, mapping={
+        "part:q": f"{second - 1} 30 {second - 1} 0 500",
+        "part:dead": f"{second - 3} 30 {second - 3} 0 500",
+        "parted": second - 1, "given": 500, "interval_ms": 1000,
+    })  # fmt: skip
+    (_, start, end), = parts(shard.run("budget", "p", "api", second, 10, 20))
+    (_, q_start, q_end), = parts(shard.run("budget", "q", "api", second, 30, 20))
+    assert abs((q_end - q_start) - 3 * (end - start)) <= 3
+    # Some is left for who comes new, more where there is little to do.
+    assert 0.94 < (end - start + q_end - q_start) / WHOLE <= 0.95
+    assert not shard.redis.hexists(key, "part:dead")
+    assert shard.redis.hget(key, "interval_ms") == "1000"
+    assert 0 < shard.redis.ttl(key) <= TTL
+
+
+def test_budget_of_a_clock_that_was_ahead_holds_nobody_up(shard):
+    shard.enter("poller", "p")
+    now = shard.now_ms() // 1000
+    shard.redis.hset(f"{PREFIX}provider:api", mapping={
+        "parted": now + 900, "given": WHOLE, "part:p": f"{now + 900} 1 {now + 900} 0 1",
+    })  # fmt: skip
+    (second, start, end), = parts(shard.run("budget", "p", "api", now, 10, 20))
+    assert now <= second <= now + 2 and end > start
 
 
 # ---- claim ----

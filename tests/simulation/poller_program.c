@@ -193,8 +193,8 @@ static void make_parts(
 	poller->fetcher = fetcher_new(NULL, clock, &fetcher_events, poller);
 	poller->commits = commits_new(NULL, clock, poller->redis, poller->membership,
 		&poller->metrics, &commits_events, poller);
-	poller->schedule = schedule_new(clock, poller->membership, settings->catalog,
-		poller->fetcher, poller->commits, &poller->metrics);
+	poller->schedule = schedule_new(clock, poller->redis, poller->membership,
+		settings->catalog, poller->fetcher, poller->commits, &poller->metrics);
 	poller->claim = claim_new(clock, poller->redis, poller->membership,
 		settings->catalog, &poller->metrics, &claim_events, poller);
 }

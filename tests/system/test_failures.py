@@ -33,7 +33,7 @@ BAD = {
     "status 500 with a page": Answer(
         "<h1>oops</h1>", status=500, content_type="text/html"
     ),
-    "status 401": Answer({"error": "who?"}, status=401),
+    "status 418": Answer({"error": "who?"}, status=418),
     "a redirect to elsewhere": Answer(
         "", status=302, headers={"Location": "http://127.0.0.1:1/x"}
     ),
