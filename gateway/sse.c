@@ -19,7 +19,7 @@ struct sse {
 
 struct stream {
 	struct client client;
-	struct http_stream wire;
+	struct http_stream http;
 	struct http_connection *connection;
 	struct sse *sse;
 	struct list in_all;
@@ -129,7 +129,7 @@ static void stream_free(struct stream *stream)
 
 static void on_writable(struct http_stream *http_stream)
 {
-	struct stream *stream = container_of(http_stream, struct stream, wire);
+	struct stream *stream = container_of(http_stream, struct stream, http);
 
 	push(stream);
 	if (!sse_event_busy(&stream->event))
@@ -138,7 +138,7 @@ static void on_writable(struct http_stream *http_stream)
 
 static void on_gone(struct http_stream *http_stream)
 {
-	stream_free(container_of(http_stream, struct stream, wire));
+	stream_free(container_of(http_stream, struct stream, http));
 }
 
 static struct stream *stream_new(struct sse *sse, struct http_connection *connection)
@@ -147,7 +147,7 @@ static struct stream *stream_new(struct sse *sse, struct http_connection *connec
 
 	stream->sse = sse;
 	stream->connection = connection;
-	stream->wire = (struct http_stream){on_writable, on_gone};
+	stream->http = (struct http_stream){on_writable, on_gone};
 	client_init(&stream->client, sse->shared, &wire, false, true);
 	list_append(&sse->streams, &stream->in_all);
 	return stream;
@@ -199,7 +199,7 @@ static void begin_stream(struct stream *stream, struct site_request *request)
 	http_begin_stream(stream->connection,
 		&(struct answer){
 			.status = 200, .type = "text/event-stream", .headers = headers},
-		&stream->wire);
+		&stream->http);
 	snprintf(retry, sizeof(retry), "retry: %u\n\n",
 		SSE_RETRY_LEAST_MS +
 			(unsigned)random_below(

@@ -210,11 +210,19 @@ static void cut_off(struct simulation *simulation)
 	later(simulation, a_while(simulation, 8000), heal_all, 0);
 }
 
-static void cut_connection(struct simulation *simulation)
+/* A connection of a running process, or NULL. */
+static struct connection *any_connection(struct simulation *simulation, bool subscribed)
 {
 	struct actor *actor = any_actor(simulation);
+
+	return actor ? server_connection_of(&simulation->server, actor, subscribed)
+		     : NULL;
+}
+
+static void cut_connection(struct simulation *simulation)
+{
 	struct connection *connection =
-		server_connection_of(&simulation->server, actor, chance(simulation, 50));
+		any_connection(simulation, chance(simulation, 50));
 
 	if (connection)
 		connection_cut(connection, (enum cut)below(simulation, CUT_COUNT));
@@ -222,13 +230,12 @@ static void cut_connection(struct simulation *simulation)
 
 static void deafen(struct simulation *simulation)
 {
-	struct actor *actor = any_actor(simulation);
-	struct connection *connection =
-		server_connection_of(&simulation->server, actor, true);
+	struct connection *connection = any_connection(simulation, true);
 
 	if (!connection)
 		return;
-	world_note(&simulation->world, "messages to %s get lost", actor->name);
+	world_note(
+		&simulation->world, "messages to %s get lost", connection->actor->name);
 	connection->deaf = true;
 }
 

@@ -112,7 +112,9 @@ def test_a_frozen_redis_is_survived(fleet):
             for process in fleet.gateways + fleet.pollers:
                 await until(process.ready, f"{process.name} is ready")
             times = fleet.upstream.asked("/nodes", since=paused + 5)
-            assert min(gaps(times)) > fleet.interval * 0.5, gaps(times)
+            # The first is out of turn, the next at its time again.
+            early = [gap for gap in gaps(times) if gap < fleet.interval * 0.8]
+            assert len(early) <= 1, gaps(times)
             assert fleet.redis.owner_session("/nodes") == owner, "a silence buries nobody"
 
     run(test())

@@ -339,7 +339,7 @@ def test_a_hundred_times_costs_no_memory(start_fleet):
         before = resident_kib(process)
         for _ in range(100):
             process.reload()
-        assert resident_kib(process) - before < 1024
+        assert resident_kib(process) - before < 3072  # one kept each time is above 6000
 
 
 def test_what_a_poller_no_longer_knows_is_given_up_while_viewers_still_want_it(

@@ -346,10 +346,11 @@ def test_who_accepts_events_gets_them(shared_fleet, accept):
     run(test())
 
 
-def test_a_head_request_ends(shared_fleet):
+def test_a_head_request_is_no_stream(shared_fleet):
     gateway = shared_fleet.gateways[0]
     response = http_get(gateway.port, "/resource?uri=/a", STREAM, method="HEAD")
     assert response.status == 200 and response.body == b""
+    assert response.headers["Content-Type"] == "application/json"
 
 
 def test_a_page_of_another_site_gets_no_stream(shared_fleet):
