@@ -61,7 +61,6 @@ static void on_down(const char *reason, void *user)
 
 	log_warn("Redis is away, reconnecting reason=\"%s\"", reason);
 	membership_on_down(gateway->membership);
-	relay_on_down(gateway->relay);
 }
 
 static void on_message(const char *channel, size_t channel_length, const char *payload,

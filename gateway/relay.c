@@ -51,7 +51,7 @@ struct relay {
 	double sweep_debt; /* addresses due by now, of the sweep in progress */
 	int64_t suspects_checked_at_ms;
 	int64_t ages_judged_at_ms;
-	int64_t down_since_ms; /* monotonic; 0 while the link is up */
+	int64_t unwell_since_ms; /* monotonic; 0 while Redis answers and the lease runs */
 	bool told_unavailable;
 	int64_t pollerless_since_ms; /* monotonic; 0 while a poller is alive */
 };
@@ -182,6 +182,9 @@ static void stop_listening(struct relay *relay, struct topic *topic)
 	change_channel(relay, topic, &key);
 	redis_unsubscribe(relay->redis, key.text, key.length);
 	link_enter(relay, topic, LINK_OFF);
+	/* Everybody is paused: what is held ages unheard until somebody looks again. */
+	if (topic_subscribers(topic) > 0 && topic_doubt_code(topic) == NULL)
+		doubt(relay, topic, "unconfirmed", "nobody has looked for a while");
 }
 
 /* ---- what interest answers ---- */
@@ -571,7 +574,8 @@ static void on_wanted(struct topic *topic, void *user)
 				"Redis cannot be reached");
 		break;
 	case LINK_LEAVING:
-		link_enter(relay, topic, LINK_WAITING);
+		/* Its channel may have gone with a connection. */
+		listen_to(relay, topic);
 		break;
 	case LINK_SUBSCRIBING:
 	case LINK_WAITING:
@@ -660,6 +664,8 @@ void relay_on_message(struct relay *relay, const char *channel, size_t channel_l
 	}
 	metrics_add(relay->metrics, METRIC_CHANGES, 1);
 	trust(topic);
+	/* A commit may have waited long in a Redis that stood still. */
+	judge_retained(relay, topic, &change, true);
 }
 
 /* ---- the sweep ---- */
@@ -871,16 +877,29 @@ static bool any_poller_alive(struct relay *relay)
 	return false;
 }
 
+/* Without a lease nothing that Redis says reaches us in order: that is no better than no
+ * Redis. */
+static void note_health(struct relay *relay)
+{
+	if (redis_is_up(relay->redis) && membership_valid(relay->membership)) {
+		relay->unwell_since_ms = 0;
+		relay->told_unavailable = false;
+	} else if (relay->unwell_since_ms == 0) {
+		relay->unwell_since_ms = clock_now_ms(relay->clock);
+	}
+}
+
 static void tell_outages(struct relay *relay)
 {
 	int64_t now_ms = clock_now_ms(relay->clock);
 
-	if (relay->down_since_ms != 0 && !relay->told_unavailable &&
-		now_ms - relay->down_since_ms >= UNAVAILABLE_MS) {
+	note_health(relay);
+	if (relay->unwell_since_ms != 0 && !relay->told_unavailable &&
+		now_ms - relay->unwell_since_ms >= UNAVAILABLE_MS) {
 		relay->told_unavailable = true;
 		topic_each(relay->topics, doubt_redis, relay);
 	}
-	if (relay->pollerless_since_ms != 0 && relay->down_since_ms == 0 &&
+	if (relay->pollerless_since_ms != 0 && relay->unwell_since_ms == 0 &&
 		now_ms - relay->pollerless_since_ms >= GRACE_MS)
 		topic_each(relay->topics, doubt_pollers, relay);
 }
@@ -1006,7 +1025,7 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	clock_timer_init(&relay->flush, clock, on_flush);
 	clock_timer_init(&relay->tick, clock, on_tick);
 	clock_timer_start_in(&relay->tick, TICK_MS);
-	relay->down_since_ms = clock_now_ms(clock);
+	relay->unwell_since_ms = clock_now_ms(clock);
 	return relay;
 }
 
@@ -1037,15 +1056,7 @@ static void begin_anew(struct topic *topic, void *user)
 
 void relay_on_up(struct relay *relay)
 {
-	relay->down_since_ms = 0;
-	relay->told_unavailable = false;
 	topic_each(relay->topics, begin_anew, relay);
-}
-
-void relay_on_down(struct relay *relay)
-{
-	if (relay->down_since_ms == 0)
-		relay->down_since_ms = clock_now_ms(relay->clock);
 }
 
 static void register_again(struct topic *topic, void *user)

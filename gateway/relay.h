@@ -26,7 +26,6 @@ struct topic_table *relay_topics(struct relay *relay);
 
 /* What main passes on from redis.h and membership.h. */
 void relay_on_up(struct relay *relay);
-void relay_on_down(struct relay *relay);
 void relay_on_entered(struct relay *relay); /* a new session: register everything again */
 void relay_on_peers(
 	struct relay *relay); /* the set of pollers, or who is alive, changed */

@@ -5,6 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -52,9 +54,10 @@ struct websocket {
 
 	int64_t connected_at_ms;
 	int64_t heard_at_ms;
-	int64_t pinged_at_ms; /* 0: no pong is awaited */
-	int64_t behind_since_ms;
+	int64_t pinged_at_ms;    /* 0: no pong is awaited */
+	int64_t behind_since_ms; /* or since it last took something */
 	int64_t closing_since_ms;
+	uint64_t taken_bytes; /* that its side has acknowledged, when last looked at */
 };
 
 static int64_t now_ms(const struct websocket *websocket)
@@ -459,6 +462,36 @@ static bool ping(struct websocket *websocket, int64_t at_ms)
 	return true;
 }
 
+/*
+ * Whether the client has taken something since the last look, and has more to take. What
+ * libwebsockets keeps of a fragment is minutes of a slow line, and a ping waits behind
+ * it.
+ */
+static bool takes_slowly(struct websocket *websocket)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	uint64_t before = websocket->taken_bytes;
+
+	if (getsockopt(websocket->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) <
+		0)
+		return false;
+	websocket->taken_bytes = info.tcpi_bytes_acked;
+	return info.tcpi_bytes_acked != before &&
+		(websocket->behind || info.tcpi_notsent_bytes > 0);
+}
+
+/* It is slow, but alive: nothing runs out for it. */
+static void allow_slow(struct websocket *websocket, int64_t at_ms)
+{
+	if ((!websocket->behind && websocket->pinged_at_ms == 0) ||
+		!takes_slowly(websocket))
+		return;
+	websocket->behind_since_ms = at_ms;
+	if (websocket->pinged_at_ms != 0)
+		websocket->pinged_at_ms = at_ms;
+}
+
 /* Why @websocket must go now, or NULL. */
 static const char *overdue(const struct websocket *websocket, int64_t at_ms)
 {
@@ -490,8 +523,10 @@ static void drop_slow(struct websocket *websocket)
 /* Returns the pings sent. */
 static int look_after(struct websocket *websocket, int64_t at_ms, bool may_ping)
 {
-	const char *why = overdue(websocket, at_ms);
+	const char *why;
 
+	allow_slow(websocket, at_ms);
+	why = overdue(websocket, at_ms);
 	if (why != NULL) {
 		kill_it(websocket, why);
 		return 0;

@@ -389,10 +389,11 @@ static void take_again(
 	struct claim *claim, struct resource *resource, const redisReply *entry)
 {
 	bool wanted = reply_is(entry, CLAIMED_WANTED, "1");
+	uint64_t revision = reply_number(entry, CLAIMED_REVISION);
 
-	/* A commit under way will say so itself. */
-	if (!resource->busy &&
-		reply_number(entry, CLAIMED_REVISION) != resource->revision) {
+	/* Of a newer one a commit under way will tell itself. */
+	if (revision < resource->revision ||
+		(!resource->busy && revision != resource->revision)) {
 		take_stored(resource, entry);
 		resource->whole = true;
 	}
@@ -756,7 +757,9 @@ static void take_check(struct claim *claim, struct resource *resource, const cha
 
 	if (!check_parse(&check, line))
 		return;
+	/* A newer revision may be of the commit under way; an older one never is. */
 	if (check.owner != '=' || check.floor > resource->version ||
+		check.revision < resource->revision ||
 		(!resource->busy && check.revision != resource->revision) ||
 		interest_differs(resource, &check))
 		read_again(claim, resource->address);

@@ -188,8 +188,11 @@ class SlowReader:
         self.socket.connect(("127.0.0.1", gateway.port))
         self.socket.setblocking(False)
         self.received = b""
+        self.parsed = 0
+        self.is_websocket = False
 
     def websocket(self, gateway):
+        self.is_websocket = True
         self.send_head(
             gateway,
             "/ws",
@@ -213,6 +216,38 @@ class SlowReader:
     def take(self, most=1024):
         with contextlib.suppress(BlockingIOError):
             self.received += self.socket.recv(most)
+        self.answer_pings()
+
+    def answer_pings(self):
+        """As a client must, but not before it has taken what comes before them."""
+        while self.is_websocket and (frame := self.next_frame()):
+            opcode, payload = frame
+            if opcode == 0x9:
+                head = bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0])
+                self.socket.sendall(head + payload)
+
+    def next_frame(self):
+        """The opcode and payload behind the last one, or None while it is not whole."""
+        if self.parsed == 0:
+            self.parsed = self.received.find(b"\r\n\r\n") + 4
+            if self.parsed < 4:
+                self.parsed = 0
+                return None
+        head = self.received[self.parsed : self.parsed + 10]
+        if len(head) < 10 and (
+            len(head) < 2 or len(head) < {126: 4, 127: 10}.get(head[1], 2)
+        ):
+            return None
+        start, length = 2, head[1]
+        if length == 126:
+            start, length = 4, int.from_bytes(head[2:4], "big")
+        elif length == 127:
+            start, length = 10, int.from_bytes(head[2:10], "big")
+        start += self.parsed
+        if len(self.received) < start + length:
+            return None
+        self.parsed = start + length
+        return head[0] & 0x0F, self.received[start : start + length]
 
     def versions(self):
         return [int(v) for v in re.findall(rb'"version":"(\d+)"', self.received)]
@@ -224,7 +259,7 @@ class SlowReader:
 
 def rows_at(step):
     rows = [{"id": n, "text": "x" * ROW_BYTES} for n in range(ROWS)]
-    rows[step % ROWS]["text"] = f"changed {step}"
+    rows[hash(step) % ROWS]["text"] = f"changed {step}"
     return rows
 
 
@@ -305,6 +340,34 @@ def test_slow_readers_cost_bounded_memory_and_nobody_else(start_fleet):
                 reader.socket.close()
 
     run(test(), deadline=1800)
+
+
+@pytest.mark.skipif(not SOAK, reason="takes two minutes")
+@pytest.mark.parametrize("wire", ["websocket", "events"])
+def test_who_takes_a_kilobyte_a_second_is_kept(start_fleet, wire):
+    fleet = start_fleet(gateways=1, pollers=1, interval=0.2)
+    count = [0]
+
+    def counting(request):
+        count[0] += 1
+        return Answer(rows_at(count[0]))
+
+    fleet.upstream.set_answer("/rows", counting)
+    gateway = fleet.gateways[0]
+
+    async def test():
+        reader = getattr(SlowReader(gateway), wire)(gateway)
+        for _ in range(120):
+            await asyncio.sleep(1)
+            reader.take()
+        assert gateway.metric("uricast_gateway_slow_closed_total") == 0
+        fleet.upstream.set("/rows", rows_at("end"))
+        await until(lambda: reader.complete(b"changed end"), "the last content")
+        versions = reader.versions()
+        assert versions == sorted(set(versions))
+        reader.socket.close()
+
+    run(test())
 
 
 @pytest.mark.parametrize("wire", ["websocket", "events"])
