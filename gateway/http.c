@@ -6,8 +6,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,6 +47,7 @@ struct http_connection {
 	bool handed_over;
 	bool stream_blocked; /* it did not take all that the stream sent */
 	bool stream_ended;
+	struct taking taking; /* of an answer, or a stream */
 
 	struct text head; /* of the answer */
 	struct bytes body;
@@ -154,6 +153,12 @@ static void enter(struct http_connection *connection, enum http_state state,
 	poll_for(connection, events);
 }
 
+static bool takes_slowly(struct http_connection *connection)
+{
+	taking_look(&connection->taking, connection->fd);
+	return connection->taking.took;
+}
+
 static void on_timer(struct clock_timer *timer)
 {
 	struct http_connection *connection =
@@ -162,6 +167,8 @@ static void on_timer(struct clock_timer *timer)
 
 	if (waiter != NULL)
 		waiter->on_patience(waiter);
+	else if (connection->state == HTTP_SENDING && takes_slowly(connection))
+		clock_timer_start_in(&connection->timer, HTTP_SLOW_MS);
 	else
 		close_connection(connection);
 }
@@ -276,10 +283,12 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 	}
 	if (r == 0)
 		r = hold_body(connection, answer->frame);
-	if (r < 0)
+	if (r < 0) {
 		close_connection(connection);
-	else
-		enter(connection, HTTP_SENDING, HTTP_SLOW_MS, UV_WRITABLE);
+		return;
+	}
+	taking_look(&connection->taking, connection->fd);
+	enter(connection, HTTP_SENDING, HTTP_SLOW_MS, UV_WRITABLE);
 }
 
 void http_refuse(struct http_connection *connection, unsigned status,
@@ -321,15 +330,10 @@ void http_stream_end(struct http_connection *connection)
 void http_begin_stream(struct http_connection *connection, const struct answer *answer,
 	struct http_stream *stream)
 {
-	unsigned dead_ms = HTTP_DEAD_MS;
-
 	assert(connection->state == HTTP_ANSWERING);
 	connection->stream = stream;
 	connection->close = true;
 	write_head(connection, answer);
-	/* Whoever is gone without a word would be kept for as long as TCP tries again. */
-	setsockopt(
-		connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 	connection->state = HTTP_STREAMING;
 	clock_timer_stop(&connection->timer);
 	if (connection->head.failed || push(connection) < 0)
@@ -365,6 +369,12 @@ size_t http_stream_send(
 		poll_for(connection, UV_DISCONNECT | UV_WRITABLE);
 	}
 	return (size_t)sent;
+}
+
+const struct taking *http_stream_look(struct http_connection *connection)
+{
+	taking_look(&connection->taking, connection->fd);
+	return &connection->taking;
 }
 
 /* Polls for no more than it must: each change of mind costs system calls. */

@@ -15,6 +15,7 @@
 #include "gateway/frame.h"
 #include "gateway/head.h"
 #include "gateway/refusal.h"
+#include "gateway/taking.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +25,6 @@
 #define HTTP_HEAD_MS 10000  /* for the head of a request to come, from its first byte */
 #define HTTP_IDLE_MS 60000  /* between two requests */
 #define HTTP_SLOW_MS 30000  /* that a client may take nothing of its answer */
-#define HTTP_DEAD_MS 40000  /* that a stream may go unacknowledged; above slow ones */
 #define HTTP_LINGER_MS 2000 /* to read what we refused, so that the refusal arrives */
 
 struct http_connection;
@@ -101,6 +101,9 @@ void http_begin_stream(struct http_connection *connection, const struct answer *
  */
 size_t http_stream_send(
 	struct http_connection *connection, const struct iovec *parts, size_t count);
+
+/** Looks whether the client takes what the stream sent. Valid until the next look. */
+const struct taking *http_stream_look(struct http_connection *connection);
 
 /** Ends a stream; on_gone runs in a later turn of the loop. */
 void http_stream_end(struct http_connection *connection);

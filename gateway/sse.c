@@ -24,13 +24,17 @@ struct stream {
 	struct sse *sse;
 	struct list in_all;
 	struct sse_event event; /* on its way */
-	int64_t moved_at_ms;    /* when the client was last given bytes, or took some */
+	bool outstanding;       /* the client may not have taken all that was sent */
+	int64_t moved_at_ms;    /* when it last took something, or began to have to */
 };
 
 /* ---- sending ---- */
 
-static void note_move(struct stream *stream)
+static void begin_to_send(struct stream *stream)
 {
+	if (stream->outstanding)
+		return;
+	stream->outstanding = true;
 	stream->moved_at_ms = clock_now_ms(stream->sse->shared->clock);
 }
 
@@ -53,8 +57,6 @@ static void push(struct stream *stream)
 			sse_event_parts(&stream->event, parts, SSE_EVENT_PARTS_MAX);
 		size_t sent = http_stream_send(stream->connection, parts, count);
 
-		if (sent > 0)
-			note_move(stream);
 		sse_event_sent(&stream->event, sent);
 		if (sent < length_of(parts, count))
 			return;
@@ -94,7 +96,7 @@ static bool wire_send(struct client *client, struct frame *frame,
 		end(stream);
 		return false;
 	}
-	note_move(stream);
+	begin_to_send(stream);
 	push(stream);
 	return true;
 }
@@ -113,7 +115,7 @@ static void send_text(struct stream *stream, const char *text)
 		end(stream);
 		return;
 	}
-	note_move(stream);
+	begin_to_send(stream);
 	push(stream);
 }
 
@@ -220,19 +222,29 @@ void sse_answer(struct sse *sse, struct site_request *request, const struct quer
 
 /* ---- the walk ---- */
 
-/* Returns the beats sent. */
+static void look_whether_it_takes(struct stream *stream, int64_t at_ms)
+{
+	const struct taking *taking = http_stream_look(stream->connection);
+
+	if (taking->took)
+		stream->moved_at_ms = at_ms;
+	stream->outstanding = taking->left || sse_event_busy(&stream->event);
+}
+
+static void drop_slow(struct stream *stream)
+{
+	metrics_add(stream->sse->shared->metrics, METRIC_SLOW_CLOSED, 1);
+	end(stream);
+}
+
+/* Returns the beats sent. Whoever has something to take gets none, dead or slow. */
 static int look_after(struct stream *stream, int64_t at_ms, bool may_beat)
 {
-	int64_t still_ms = at_ms - stream->moved_at_ms;
-
-	if (sse_event_busy(&stream->event)) {
-		if (still_ms < SSE_SLOW_MS)
-			return 0;
-		metrics_add(stream->sse->shared->metrics, METRIC_SLOW_CLOSED, 1);
-		end(stream);
-		return 0;
-	}
-	if (!may_beat || still_ms < SSE_BEAT_MS)
+	if (stream->outstanding)
+		look_whether_it_takes(stream, at_ms);
+	if (stream->outstanding && at_ms - stream->moved_at_ms >= SSE_SLOW_MS)
+		drop_slow(stream);
+	if (stream->outstanding || !may_beat || at_ms - stream->moved_at_ms < SSE_BEAT_MS)
 		return 0;
 	send_text(stream, ":\n\n");
 	return 1;

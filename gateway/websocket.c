@@ -2,11 +2,11 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "gateway/taking.h"
+#include "gateway/progress.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,7 +57,7 @@ struct websocket {
 	int64_t pinged_at_ms;    /* 0: no pong is awaited */
 	int64_t behind_since_ms; /* or since it last took something */
 	int64_t closing_since_ms;
-	uint64_t taken_bytes; /* that its side has acknowledged, when last looked at */
+	struct taking taking;
 };
 
 static int64_t now_ms(const struct websocket *websocket)
@@ -462,30 +462,15 @@ static bool ping(struct websocket *websocket, int64_t at_ms)
 	return true;
 }
 
-/*
- * Whether the client has taken something since the last look, and has more to take. What
- * libwebsockets keeps of a fragment is minutes of a slow line, and a ping waits behind
- * it.
- */
-static bool takes_slowly(struct websocket *websocket)
-{
-	struct tcp_info info = {0};
-	socklen_t size = sizeof(info);
-	uint64_t before = websocket->taken_bytes;
-
-	if (getsockopt(websocket->connection->fd, IPPROTO_TCP, TCP_INFO, &info, &size) <
-		0)
-		return false;
-	websocket->taken_bytes = info.tcpi_bytes_acked;
-	return info.tcpi_bytes_acked != before &&
-		(websocket->behind || info.tcpi_notsent_bytes > 0);
-}
-
-/* It is slow, but alive: nothing runs out for it. */
+/* Slow, but alive: nothing runs out for it. A ping waits behind what it has to take. */
 static void allow_slow(struct websocket *websocket, int64_t at_ms)
 {
-	if ((!websocket->behind && websocket->pinged_at_ms == 0) ||
-		!takes_slowly(websocket))
+	struct taking *taking = &websocket->taking;
+
+	if (!websocket->behind && websocket->pinged_at_ms == 0)
+		return;
+	taking_look(taking, websocket->connection->fd);
+	if (!taking->took || (!websocket->behind && !taking->left))
 		return;
 	websocket->behind_since_ms = at_ms;
 	if (websocket->pinged_at_ms != 0)
