@@ -105,7 +105,8 @@ def test_when_the_last_watcher_leaves_the_polling_stops(fleet):
     run(test())
 
 
-def test_who_comes_back_within_the_linger_goes_on_with_the_same_owner(fleet):
+def test_who_comes_back_within_the_linger_finds_the_lock_still_held(start_fleet):
+    fleet = start_fleet(pollers=1)
     fleet.upstream.set("/nodes", {"n": 1})
 
     async def test():
@@ -115,6 +116,7 @@ def test_who_comes_back_within_the_linger_goes_on_with_the_same_owner(fleet):
         async with watchers(fleet, 1, "/nodes") as clients:
             await clients[0].content("/nodes", lambda c: c["n"] == 2)
             assert fleet.redis.owner_session("/nodes") == session
+            assert fleet.pollers[0].metric("uricast_poller_releases_total") == 0
         check_pace(fleet.upstream.asked("/nodes"), fleet.interval, extra=2)
 
     run(test())
