@@ -3,7 +3,7 @@
 /*
  * Metrics: every number a process shows, with its unit and meaning, in one table.
  *
- * METRICS_EACH is the only list: /metrics and docs/operations.md come from it. Counters sit
+ * METRICS_EACH is the only list, and /metrics comes from it. Counters sit
  * beside the event they count. Entries: (name in C, process, kind, name and labels, help).
  */
 
