@@ -3,7 +3,6 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/taking.h"
-#include "gateway/progress.h"
 
 #include <assert.h>
 #include <errno.h>
