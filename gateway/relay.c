@@ -563,15 +563,14 @@ static void on_wanted(struct topic *topic, void *user)
 	struct relay *relay = user;
 	struct relay_link *link = topic_relay_link(topic);
 
+	if (relay->told_unavailable)
+		doubt(relay, topic, "redis_unavailable", "Redis cannot be reached");
 	switch (link->state) {
 	case LINK_OFF:
 		link->waiting_since_ms = clock_now_ms(relay->clock);
 		suspect(relay, topic);
 		if (redis_is_up(relay->redis))
 			listen_to(relay, topic);
-		else if (relay->told_unavailable)
-			doubt(relay, topic, "redis_unavailable",
-				"Redis cannot be reached");
 		break;
 	case LINK_LEAVING:
 		/* Its channel may have gone with a connection. */

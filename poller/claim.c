@@ -1140,8 +1140,8 @@ void claim_polled(struct claim *claim, struct resource *resource)
 	if (resource->checked_at_ms - resource->noted_at_ms >= NOTE_MS &&
 		list_empty(&resource->on_notes))
 		list_append(&claim->notes, &resource->on_notes);
-	/* A failing one stays: its backoff would be forgotten. */
-	if (resource->hand_over && resource->failures == 0 &&
+	/* A failing one stays, or one not stored: when it was asked would be forgotten. */
+	if (resource->hand_over && resource->failures == 0 && !resource->uncommitted &&
 		resource->hold == HOLD_KEPT && !claim->draining)
 		release(claim, resource);
 }

@@ -340,6 +340,14 @@ void schedule_claimed(
 	set_first_due(schedule, resource, spread_ms);
 }
 
+static bool asked_lately(
+	const struct schedule *schedule, const struct resource *resource)
+{
+	return resource->started_at_ms != 0 &&
+	       clock_now_ms(schedule->clock) - resource->started_at_ms <
+		       resource->interval_ms;
+}
+
 void schedule_reread(struct schedule *schedule, struct resource *resource)
 {
 	int64_t now_ms = membership_redis_ms(schedule->membership);
@@ -350,8 +358,16 @@ void schedule_reread(struct schedule *schedule, struct resource *resource)
 	}
 	if (is_queued(resource))
 		return;
-	if (resource->whole || !clock_timer_running(&resource->due)) {
+	if (resource->whole) {
 		set_first_due(schedule, resource, 0);
+		return;
+	}
+	if (!clock_timer_running(&resource->due)) {
+		/* Viewers who come and go do not make it faster, stored or not. */
+		if (asked_lately(schedule, resource))
+			set_due_in_turn(schedule, resource);
+		else
+			set_first_due(schedule, resource, 0);
 		return;
 	}
 	/* A faster interval shows at once, a slower one after the next poll. */
