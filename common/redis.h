@@ -7,7 +7,7 @@
  * up when both are. It reconnects by itself (jittered, at most 1 s apart), asks each new
  * connection who it is, kills the one it replaces, and proves the subscribing connection
  * alive by a probe to the process's own channel every 2 s. Knows nothing of what the
- * scripts mean. The simulation links its own implementation of this header.
+ * scripts mean. The simulation puts another socket under it: redis_socket.h.
  */
 
 #include "common/clock.h"
