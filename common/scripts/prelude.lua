@@ -24,6 +24,18 @@ local function whole(number)
 	return string.format('%.0f', number)
 end
 
+-- For who only looks: nil where the key is of another type, which acting would refuse.
+local function peek(...)
+	local reply = redis.pcall(...)
+	if type(reply) ~= 'table' or not reply.err then
+		return reply
+	end
+	if not string.find(reply.err, 'WRONGTYPE', 1, true) then
+		error(reply)
+	end
+	return nil
+end
+
 -- The end of a session's lease (ms), 0 where it is buried, nil where it is unknown.
 local function lease_end(kind, session)
 	local score = redis.call('ZSCORE', key[kind .. 's'], session)
