@@ -185,6 +185,7 @@ const char *command_summary(enum command command)
 /* ---- reading ---- */
 
 #define KEY_OPTION 0x1000 /* and the option's index; above every character */
+enum { KEY_USAGE = 0x2000 };
 
 struct reading {
 	struct options *options;
@@ -273,6 +274,10 @@ static error_t on_argument(int key, char *argument, struct argp_state *state)
 			ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC);
 		reading->answered = true;
 		return ECANCELED;
+	case KEY_USAGE:
+		argp_state_help(state, stdout, ARGP_HELP_USAGE);
+		reading->answered = true;
+		return ECANCELED;
 	case 'V':
 		printf("uricast %s\n", URICAST_VERSION);
 		reading->answered = true;
@@ -310,6 +315,8 @@ static void fill_argp_options(struct argp_option *filled, enum command command)
 	}
 	filled[count++] = (struct argp_option){
 		.name = "help", .key = 'h', .doc = "Show this text", .group = -1};
+	filled[count++] = (struct argp_option){
+		.name = "usage", .key = KEY_USAGE, .flags = OPTION_HIDDEN, .group = -1};
 	filled[count] = (struct argp_option){
 		.name = "version", .key = 'V', .doc = "Show the version", .group = -1};
 }
@@ -356,7 +363,7 @@ static void set_defaults(struct options *options, enum command command)
 enum options_outcome options_read(
 	struct options *options, enum command command, int argc, char **argv)
 {
-	struct argp_option known[SETTING_COUNT + 3] = {0};
+	struct argp_option known[SETTING_COUNT + 4] = {0};
 	struct argp argp = {
 		.options = known,
 		.parser = on_argument,
