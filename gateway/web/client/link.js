@@ -2,35 +2,34 @@
  * Link: the way to the gateways. Finds one that answers over a transport that works, and
  * another one when it is lost.
  *
- * A transport is made for one attempt and is told, through its context, what to bring:
+ * A transport is made for one attempt. It is silent once it is closed; until then it has a
+ * context:
  *
- *   url, token, timing
+ *   url, token(), timing
  *   resources()             what is to be watched: Resource by address
  *   worked()                a gateway has answered
  *   ended(error)            it is of no more use; error is the gateway's, if it gave one
  *   accepted(address, …), refused(address, error), checked(address, atMs)
  *   frame(frame)            false: it does not fit, the content has to come whole
  *
- * It has open(), sync() (other resources are to be watched), pause(), resume(), close(), and
- * ask(action, address) where questions can be asked.
+ * It has sync() (other resources are to be watched, at first: some) and close(), and where it
+ * is a connection that stays, open() before all else, pause(), resume() and
+ * ask(action, address).
  */
 
 import { fullJitter } from "./backoff.js";
 import { UricastError } from "./error.js";
 import { LongPollTransport } from "./transport_longpoll.js";
 import { SseTransport } from "./transport_sse.js";
-import { WebSocketTransport } from "./transport_websocket.js";
+import { NO_WEBSOCKET, WebSocketTransport } from "./transport_websocket.js";
 
-const TRANSPORTS = {
+export const TRANSPORTS = {
 	websocket: WebSocketTransport,
 	sse: SseTransport,
 	longpoll: LongPollTransport,
 };
 
-const DISCONNECTED = { code: "disconnected", message: "no gateway can be reached" };
-
-/* A connection that lasted for this long, in ms, was a good one. */
-const GOOD_AFTER = 5000;
+export const DISCONNECTED = { code: "disconnected", message: "no gateway can be reached" };
 
 export class Link {
 	#urls;
@@ -45,8 +44,7 @@ export class Link {
 	#choice = 0; /* index of the transport, likewise */
 	#failures = 0; /* attempts with it since it last worked */
 	#attempt = 0; /* since anything worked */
-	#workedAt; /* ms, of this transport; undefined: it has not yet */
-	#turn = 0; /* what an abandoned attempt says is not heard */
+	#works = false; /* a gateway has answered over this transport */
 	#retryTimer;
 	#graceTimer;
 	#upgradeTimer;
@@ -80,8 +78,8 @@ export class Link {
 	pause() {
 		this.#paused = true;
 		this.#stopTimers();
-		if (this.#workedAt === undefined) this.#abandon();
-		this.#transport?.pause();
+		if (this.#works && this.#transport.pause) this.#transport.pause();
+		else this.#abandon();
 		this.#tell("paused");
 	}
 
@@ -98,12 +96,9 @@ export class Link {
 	}
 
 	async ask(action, address) {
-		if (this.#transport?.ask) return this.#transport.ask(action, address);
-		throw new UricastError({
-			code: "not_available",
-			message: `${action} needs a WebSocket, and there is none now`,
-			address,
-		});
+		const answer = (await this.#transport?.ask?.(action, address)) ?? { error: NO_WEBSOCKET };
+		if (answer.error) throw new UricastError({ ...answer.error, address });
+		return answer;
 	}
 
 	close() {
@@ -139,10 +134,9 @@ export class Link {
 	}
 
 	#abandon() {
-		this.#turn++;
 		this.#transport?.close();
 		this.#transport = null;
-		this.#workedAt = undefined;
+		this.#works = false;
 	}
 
 	// ---- attempts ----
@@ -158,36 +152,27 @@ export class Link {
 		}
 		this.#graceTimer ??= setTimeout(() => this.#lost(), this.#timing.grace);
 		const Transport = TRANSPORTS[this.#names[this.#choice]];
-		this.#transport = new Transport(this.#context(++this.#turn));
-		this.#tellTrying();
-		this.#transport.open();
-	}
-
-	#context(turn) {
-		const context = {
+		this.#transport = new Transport({
+			...this.#events,
 			url: this.#url(),
-			token: async () =>
-				typeof this.#token === "function" ? this.#token() : this.#token,
+			token: this.#token,
 			timing: this.#timing,
-			resources: this.#events.resources,
-		};
-		const heard = {
 			worked: () => this.#worked(),
 			ended: (error) => this.#ended(error),
-			accepted: this.#events.accepted,
-			refused: this.#events.refused,
-			checked: this.#events.checked,
-			frame: this.#events.frame,
-		};
-		for (const [name, hear] of Object.entries(heard))
-			context[name] = (...values) => turn !== this.#turn || hear(...values);
-		return context;
+		});
+		this.#tellTrying();
+		try {
+			this.#transport.open?.();
+			this.#transport.sync();
+		} catch {
+			this.#ended(); /* such as a WebSocket without TLS from a page with it */
+		}
 	}
 
 	#worked() {
-		if (this.#workedAt !== undefined) return;
-		this.#workedAt = performance.now();
-		this.#failures = 0;
+		if (this.#works) return;
+		this.#works = true;
+		this.#attempt = this.#failures = 0;
 		this.lostError = undefined;
 		clearTimeout(this.#graceTimer);
 		this.#graceTimer = undefined;
@@ -196,13 +181,10 @@ export class Link {
 	}
 
 	#ended(error) {
-		const lasted = performance.now() - (this.#workedAt ?? NaN);
-		const hadWorked = this.#workedAt !== undefined;
+		if (!this.#works) this.#countFailure();
 		this.#abandon();
 		clearTimeout(this.#upgradeTimer);
 		this.#gateway++;
-		if (!hadWorked) this.#countFailure();
-		if (lasted >= GOOD_AFTER) this.#attempt = 0;
 		if (this.#paused || this.#closed) return;
 		this.#retryTimer = setTimeout(
 			() => this.#begin(),
