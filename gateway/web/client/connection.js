@@ -30,7 +30,7 @@ export class Connection {
 			resources: () => this.#wanted(),
 			onStatus: (status) => this.#onStatus(status),
 			onLost: (error) => this.#resources.forEach((resource) => resource.lost(error)),
-			accepted: (address, terms) => this.#resources.get(address)?.accepted(terms),
+			accepted: (address, ...terms) => this.#resources.get(address)?.accepted(...terms),
 			refused: (address, error) => this.#resources.get(address)?.refuse(error),
 			frame: (frame) => this.#resources.get(frame.uri)?.take(frame) ?? true,
 			checked: (address, at) => this.#resources.get(address)?.checked(at),

@@ -9,7 +9,7 @@
  *   resources()             what is to be watched: Resource by address
  *   worked()                a gateway has answered
  *   ended(error)            it is of no more use; error is the gateway's, if it gave one
- *   accepted(address, …), refused(address, error), checked(address, atMs)
+ *   accepted(address, since, interval), refused(address, error), checked(address, atMs)
  *   frame(frame)            false: it does not fit, the content has to come whole
  *
  * It has sync() (other resources are to be watched, at first: some) and close(), and where it
@@ -43,6 +43,7 @@ export class Link {
 	#gateway; /* index of the URL that is next, or in use */
 	#choice = 0; /* index of the transport, likewise */
 	#failures = 0; /* attempts with it since it last worked */
+	#patience; /* how many of those there may be */
 	#attempt = 0; /* since anything worked */
 	#works = false; /* a gateway has answered over this transport */
 	#retryTimer;
@@ -60,6 +61,7 @@ export class Link {
 		this.#timing = timing;
 		this.#events = events;
 		this.#gateway = Math.floor(Math.random() * urls.length);
+		this.#patience = Math.max(2, urls.length);
 	}
 
 	/* Other resources are wanted than before. */
@@ -84,6 +86,7 @@ export class Link {
 	}
 
 	resume() {
+		if (!this.#paused) return;
 		this.#paused = false;
 		this.#attempt = 0;
 		if (this.#transport === null) {
@@ -91,7 +94,6 @@ export class Link {
 			return;
 		}
 		this.#tell("connected");
-		this.#upgradeLater();
 		this.#transport.resume();
 	}
 
@@ -113,13 +115,9 @@ export class Link {
 	}
 
 	#tell(state, error) {
-		const status = { state };
-		if (this.#transport) {
-			status.transport = this.#names[this.#choice];
-			status.url = this.#url();
-		}
-		if (error) status.error = error;
-		this.#events.onStatus(status);
+		const transport = this.#transport ? this.#names[this.#choice] : undefined;
+		const url = this.#transport ? this.#url() : undefined;
+		this.#events.onStatus({ state, transport, url, error });
 	}
 
 	#tellTrying() {
@@ -177,11 +175,17 @@ export class Link {
 		clearTimeout(this.#graceTimer);
 		this.#graceTimer = undefined;
 		this.#tell("connected");
-		this.#upgradeLater();
+		if (this.#choice > 0)
+			this.#upgradeTimer = setTimeout(() => this.#upgrade(), this.#timing.upgrade);
 	}
 
 	#ended(error) {
-		if (!this.#works) this.#countFailure();
+		/* A gateway may be down, or a proxy in the way: each gateway is asked before it is
+		 * the transport that is blamed. */
+		if (!this.#works && ++this.#failures >= this.#patience) {
+			this.#failures = 0;
+			this.#choice = (this.#choice + 1) % this.#names.length;
+		}
 		this.#abandon();
 		clearTimeout(this.#upgradeTimer);
 		this.#gateway++;
@@ -195,14 +199,6 @@ export class Link {
 		else this.#tellTrying();
 	}
 
-	/* A gateway may be down, or a proxy in the way: each gateway is asked before it is the
-	 * transport that is blamed. */
-	#countFailure() {
-		if (++this.#failures < Math.max(2, this.#urls.length)) return;
-		this.#failures = 0;
-		this.#choice = (this.#choice + 1) % this.#names.length;
-	}
-
 	#lost(error = this.lostError ?? DISCONNECTED) {
 		if (error.code !== this.lostError?.code) {
 			this.lostError = { ...error, since: new Date().toISOString() };
@@ -211,17 +207,11 @@ export class Link {
 		this.#tellTrying();
 	}
 
-	#upgradeLater() {
-		clearTimeout(this.#upgradeTimer);
-		if (this.#choice === 0) return;
-		this.#upgradeTimer = setTimeout(() => this.#upgrade(), this.#timing.upgrade);
-	}
-
 	/* One attempt; if it fails, it is the next transport's turn again. */
 	#upgrade() {
 		this.#abandon();
 		this.#choice = 0;
-		this.#failures = Math.max(2, this.#urls.length) - 1;
+		this.#failures = this.#patience - 1;
 		this.#begin();
 	}
 }

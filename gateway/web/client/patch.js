@@ -20,26 +20,23 @@ function unescape(token) {
 	return token.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
-// The document is a member of the draft, so that every place has something it is in.
+/* The document is a member of the draft, so that every place has something it is in. */
 function tokensOf(pointer) {
 	if (typeof pointer !== "string" || (pointer !== "" && pointer[0] !== "/"))
 		unfit(pointer);
 	return `document${pointer}`.split("/").map(unescape);
 }
 
-function indexIn(array, token, adding) {
-	if (adding && token === "-") return array.length;
-	if (!/^(0|[1-9]\d*)$/.test(token) || Number(token) >= array.length + (adding ? 1 : 0))
-		unfit(token);
-	return Number(token);
-}
-
-/* The key of @token in @container; it must be there unless it is being added. */
-function placeIn(container, token, adding = false) {
-	if (Array.isArray(container)) return indexIn(container, token, adding);
-	if (!isContainer(container) || (!adding && !Object.hasOwn(container, token)))
-		unfit(token);
-	return token;
+/* The key of @token in @container; it must be there unless it is being @added. */
+function placeIn(container, token, added) {
+	if (Array.isArray(container)) {
+		if (added && token === "-") return container.length;
+		const end = container.length + (added ? 1 : 0);
+		if (/^(0|[1-9]\d*)$/.test(token) && Number(token) < end) return Number(token);
+	} else if (isContainer(container) && (added || Object.hasOwn(container, token))) {
+		return token;
+	}
+	return unfit(token);
 }
 
 // ---- operations ----
@@ -61,7 +58,7 @@ export function applyPatch(document, patch) {
 		tokensOf(pointer).reduce((value, token) => value[placeIn(value, token)], draft);
 
 	/* What the last token of @pointer is in, made writable, and the key there. */
-	const open = (pointer, adding) => {
+	const open = (pointer, added) => {
 		const tokens = tokensOf(pointer);
 		const last = tokens.pop();
 		let container = draft;
@@ -69,13 +66,13 @@ export function applyPatch(document, patch) {
 			const key = placeIn(container, token);
 			let child = container[key];
 			if (isContainer(child) && !own.has(child)) {
-				child = Array.isArray(child) ? child.slice() : { ...child };
+				child = Array.isArray(child) ? [...child] : { ...child };
 				own.add(child);
 				put(container, key, child);
 			}
 			container = child;
 		}
-		return [container, placeIn(container, last, adding)];
+		return [container, placeIn(container, last, added)];
 	};
 
 	const add = (pointer, value) => {

@@ -72,7 +72,8 @@ export class Resource {
 
 	// ---- what a transport says ----
 
-	accepted({ interval, since }) {
+	/* @since  the version that was shown; @interval  granted, if it was told */
+	accepted(since, interval) {
 		this.interval = interval;
 		this.refused = undefined;
 		this.#lost = undefined;

@@ -93,7 +93,7 @@ export class LongPollTransport {
 			this.sync();
 			return false;
 		}
-		accepted(uri, { since: version });
+		accepted(uri, version);
 		if (status === 200) frame({ uri, version, content });
 		frame({ uri, state: status === 410 ? "gone" : (state ?? "error"), error });
 		return isBad;

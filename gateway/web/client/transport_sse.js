@@ -96,9 +96,7 @@ export class SseTransport {
 			this.#watch(timing.silence + 2 * timing.answer);
 			if (!begun) {
 				worked();
-				resources.forEach(({ address }, index) =>
-					accepted(address, { since: since[index] }),
-				);
+				resources.forEach(({ address }, index) => accepted(address, since[index]));
 			}
 			begun = true;
 			if (data === "" || frame(JSON.parse(data))) continue;

@@ -166,7 +166,7 @@ export class WebSocketTransport {
 		this.#send(message, ({ uris: entries, error }) => {
 			for (const [index, uri] of uris.entries()) {
 				const { interval: granted, ...entry } = entries?.[index] ?? { error };
-				if (!entry.error) this.#context.accepted(uri, { interval: granted, since });
+				if (!entry.error) this.#context.accepted(uri, since, granted);
 				else if (entry.error !== NO_WEBSOCKET) {
 					this.#sent.delete(uri);
 					this.#context.refused(uri, entry.error);

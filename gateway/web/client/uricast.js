@@ -23,7 +23,7 @@ const TIMING = {
 /* A gateway serves this file beside its other pages. */
 function ownGateway() {
 	const { url } = import.meta;
-	return /\/uricast\.js$/.test(url ?? "") ? new URL(".", url).href : `${location.origin}/`;
+	return url?.endsWith("/uricast.js") ? new URL(".", url).href : `${location.origin}/`;
 }
 
 /* Relative to the page, and with the / at its end without which its last part is a file. */
