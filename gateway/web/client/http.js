@@ -35,7 +35,7 @@ export async function getResource(base, address, { token, etag, wait, signal } =
 	const { status } = response;
 	if (status !== 200 && status !== 304) {
 		const { error } = await response.json();
-		if (!error) throw new Error(`${url} answered ${status}`);
+		if (!error) throw new Error(`${status}`);
 		return { status, error };
 	}
 	const said = (name) => response.headers.get(name);

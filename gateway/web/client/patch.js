@@ -127,7 +127,10 @@ function matcher(before, after, identity) {
 	if (name === undefined)
 		return (key) => (Object.hasOwn(before, key) ? before[key] : undefined);
 	const rows = new Map(before.map((row) => [keyOf(row, name), row]));
-	return (index) => rows.get(keyOf(after[index], name));
+	return (index) => {
+		const key = keyOf(after[index], name);
+		return key === keyOf(before[index], name) ? before[index] : rows.get(key);
+	};
 }
 
 /* Takes @after over: parts of it are replaced by those of @before that mean the same. */
