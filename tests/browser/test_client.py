@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from browser import HERE, WEB, milliseconds_since
-from harness import LINGER, SANITIZED, until_now
+from harness import LINGER, SANITIZED, TOP, until_now
 
 
 def connect(page, urls, **options):
@@ -782,6 +782,23 @@ def test_the_hook_shows_changes_and_shares_one_subscription(small, open_page):
 
 
 # What it is made of.
+
+
+def test_the_table_of_the_documentation_lives(small, site, chromium):
+    text = (TOP / "docs/browser.md").read_text()
+    example = text.split("```html\n")[1].split("```")[0]
+    example = example.replace("http://127.0.0.1:7070/uricast.js", "/uricast.js")
+    urls = json.dumps({"urls": small.urls})
+    example = example.replace("connect()", f"connect({urls})")
+    site.files["/example.html"] = ("text/html", example.encode())
+    nodes = [{"name": "node1", "mfree": 100, "load": 0.5}]
+    small.upstream.set("/nodes?bulk=1", nodes)
+    page = chromium.open(f"{site.origin}/example.html")
+    page.until("document.body.textContent.trim() === 'node11000.5'")
+    nodes[0]["load"] = 0.7
+    small.upstream.set("/nodes?bulk=1", nodes)
+    page.until("document.body.textContent.trim() === 'node11000.7'")
+    page.close()
 
 
 def test_it_is_small(scripts):
