@@ -309,6 +309,18 @@ def test_what_is_scrolled_away_is_no_interest(small, open_page):
     page.until(shows(0))
     assert subscriptions() == 1
     assert small.upstream.count("/far") == 0
+    page.run(
+        """globalThis.sent = [];
+        const { send } = WebSocket.prototype;
+        WebSocket.prototype.send = function (text) {
+            sent.push(JSON.parse(text));
+            send.call(this, text);
+        };
+        const below = watch(c, "/below", { visible: document.getElementById("far") });
+        await sleep(100);
+        below.close();"""
+    )
+    assert page.run("return sent") == []
     page.run("scrollTo(0, 6000);")
     page.until(shows(0, "/far"))
     until_now(lambda: subscriptions() == 1, "/nodes is out of sight")
@@ -794,10 +806,10 @@ def test_the_table_of_the_documentation_lives(small, site, chromium):
     nodes = [{"name": "node1", "mfree": 100, "load": 0.5}]
     small.upstream.set("/nodes?bulk=1", nodes)
     page = chromium.open(f"{site.origin}/example.html")
-    page.until("document.body.textContent.trim() === 'node11000.5'")
+    page.until("document.querySelector('table').textContent === 'node11000.5'")
     nodes[0]["load"] = 0.7
     small.upstream.set("/nodes?bulk=1", nodes)
-    page.until("document.body.textContent.trim() === 'node11000.7'")
+    page.until("document.querySelector('table').textContent === 'node11000.7'")
     page.close()
 
 
