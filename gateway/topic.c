@@ -72,6 +72,8 @@ struct topic {
 	size_t content_length;
 	char *media_type; /* of a text; NULL: JSON */
 	char *text;       /* the content where it is a text; else it lies in the frame */
+	int64_t answered_at_ms; /* what is being served came with this answer; 0: none */
+	bool awaits_content;    /* somebody was not served: it has to be read first */
 	bool read_first;  /* somebody claims to hold something newer */
 	char address[];
 };
@@ -180,6 +182,17 @@ static void stop_fan_out(struct topic *topic)
 	clock_timer_stop(&topic->fan_out);
 }
 
+static void all_served(struct topic *topic)
+{
+	const struct feeder *feeder = topic->feeder;
+
+	if (topic->answered_at_ms == 0 || topic->awaits_content)
+		return;
+	if (feeder->events.served != NULL && topic->visible_count > 0)
+		feeder->events.served(topic->answered_at_ms, feeder->user);
+	topic->answered_at_ms = 0;
+}
+
 /* Tells the next slice of subscriptions, those behind the cursor first. */
 static void fan_out_slice(struct topic *topic)
 {
@@ -189,6 +202,7 @@ static void fan_out_slice(struct topic *topic)
 
 		if (link == &topic->subscriptions) {
 			stop_fan_out(topic);
+			all_served(topic);
 			return;
 		}
 		/* Moved on first: the callback may drop any subscription, this one too.
@@ -449,8 +463,10 @@ struct frame *subscription_owed(struct subscription *subscription)
 	if (!owes_version(topic, subscription))
 		return owed_state(topic, subscription);
 	frame = pick_version(topic, subscription);
-	if (frame == NULL)
+	if (frame == NULL) {
+		topic->awaits_content = true;
 		topic->feeder->events.needed(topic, topic->feeder->user);
+	}
 	return awaits_redis(topic, subscription) ? owed_state(topic, subscription)
 						 : frame;
 }
@@ -661,6 +677,7 @@ static int take_content(struct topic *topic, const struct change *change)
 		? xstrndup(change->media_type.start, change->media_type.length)
 		: NULL;
 	topic->content_version = change->version;
+	topic->awaits_content = false;
 	return 0;
 }
 
@@ -754,6 +771,7 @@ int topic_apply(struct topic *topic, const struct change *change)
 		return r;
 	topic->revision = change->revision;
 	topic->interval_ms = change->interval_ms;
+	topic->answered_at_ms = change->answered_at_ms;
 	take_state(topic, change);
 	topic_checked(topic, change->checked_at_ms);
 	fan_out(topic);
