@@ -89,6 +89,12 @@ void fetcher_free(struct fetcher *fetcher);
  */
 void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog);
 
+/**
+ * Nothing of the provider of that @name will be asked for long: lets go of what is kept
+ * for it, connections too, at once or with its last transfer.
+ */
+void fetcher_leave(struct fetcher *fetcher, const char *name);
+
 /** Begins a transfer, or queues it behind the provider's concurrency cap. Never NULL. */
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 	fetch_done_fn on_done, void *user);

@@ -219,6 +219,19 @@ static const char *parse_base(struct provider *provider, CURLU *url, char **user
 	return NULL;
 }
 
+/* A pool of its own for each provider, so that it can be closed when nobody asks any
+ * more: what one multi has is closed only where there are too many. */
+static CURLSH *connections_new(void)
+{
+	CURLSH *share = curl_share_init();
+
+	if (share && curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT)) {
+		curl_share_cleanup(share);
+		share = NULL;
+	}
+	return share;
+}
+
 struct provider *provider_new(const struct catalog_provider *settings)
 {
 	struct provider *provider = xcalloc(1, sizeof(*provider));
@@ -230,6 +243,7 @@ struct provider *provider_new(const struct catalog_provider *settings)
 	if (url)
 		why = parse_base(provider, url, &userinfo);
 	provider->headers = provider_headers_new(&provider->settings, userinfo);
+	provider->connections = connections_new();
 	free(userinfo);
 	if (!why) {
 		provider->base = url;
@@ -246,6 +260,7 @@ void provider_free(struct provider *provider)
 {
 	if (!provider)
 		return;
+	curl_share_cleanup(provider->connections);
 	provider_headers_free(provider->headers);
 	curl_url_cleanup(provider->base);
 	free(provider->origin);
@@ -260,7 +275,9 @@ int provider_configure(const struct provider *provider, CURL *easy)
 	const struct catalog_provider *settings = &provider->settings;
 	long verify = settings->tls_verify ? 1L : 0L;
 
-	if (curl_easy_setopt(easy, CURLOPT_CURLU, provider->base) ||
+	if (!provider->connections ||
+		curl_easy_setopt(easy, CURLOPT_SHARE, provider->connections) ||
+		curl_easy_setopt(easy, CURLOPT_CURLU, provider->base) ||
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) ||
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L) ||
 		/* One connection that multiplexes rather than many at once. */

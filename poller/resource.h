@@ -42,6 +42,7 @@ struct resource {
 	struct clock_timer due;
 	struct pace_ticket turn; /* since it was due until its transfer has ended */
 	struct health_patient patient;
+	struct provider_use *use; /* of the provider asked last; NULL: not asked yet */
 	struct fetch *fetch;   /* under way, or NULL */
 	struct poll *poll;     /* its context; freed with it */
 	bool busy;             /* a fetch or its commit is under way */

@@ -5,6 +5,7 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "poller/commit.h"
+#include "poller/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct schedule {
 	struct metrics *metrics;
 	struct pace *pace;
 	struct health *health;
+	struct usage *usage;
 };
 
 /* A transfer under way; resource is NULL once it is not ours any more. */
@@ -209,6 +211,7 @@ static void start_poll(struct schedule *schedule, struct resource *resource,
 
 	if (resource->moved)
 		forget_validators(resource);
+	usage_join(schedule->usage, target->provider, &resource->use);
 	health_asks(schedule->health, target->provider, &resource->patient);
 	request = (struct fetch_request){
 		.provider = target->provider,
@@ -311,6 +314,15 @@ static void on_provider_back(struct health_patient *patient, size_t count, void 
 		clock_timer_start(&resource->due, due_ms);
 }
 
+/* ---- a provider that none of ours is polled from any more ---- */
+
+static void on_use_ended(const char *provider, void *user)
+{
+	struct schedule *schedule = user;
+
+	fetcher_leave(schedule->fetcher, provider);
+}
+
 /* ---- claim's events ---- */
 
 static void set_first_due(
@@ -395,6 +407,7 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource)
 	}
 	health_leave(&resource->patient);
 	pace_leave(&resource->turn, 1);
+	usage_leave(&resource->use);
 	commits_dropped(schedule->commits, resource);
 }
 
@@ -459,6 +472,7 @@ struct schedule *schedule_new(struct clock *clock, struct redis *redis,
 	schedule->metrics = metrics;
 	schedule->pace = pace_new(clock, redis, membership, on_turn, schedule);
 	schedule->health = health_new(clock, &events, schedule);
+	schedule->usage = usage_new(on_use_ended, schedule);
 	return schedule;
 }
 
@@ -466,6 +480,7 @@ void schedule_free(struct schedule *schedule)
 {
 	pace_free(schedule->pace);
 	health_free(schedule->health);
+	usage_free(schedule->usage);
 	free(schedule);
 }
 

@@ -242,6 +242,13 @@ void fetcher_free(struct fetcher *fetcher)
 	free(fetcher);
 }
 
+/* It keeps nothing. */
+void fetcher_leave(struct fetcher *fetcher, const char *name)
+{
+	(void)fetcher;
+	(void)name;
+}
+
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 	fetch_done_fn on_done, void *user)
 {

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import SOAK, run, until
+from harness import LINGER, SOAK, run, until
 from upstream import Answer
 
 RATE = 20  # requests a second
@@ -507,5 +507,45 @@ def test_a_provider_costs_nothing_but_while_it_is_watched(start_fleet):
         )
         assert fleet.upstream.count("/nodes") == asked
         assert parted() == last
+
+    run(test())
+
+
+def test_a_provider_that_nobody_watches_any_more_has_no_connection(start_fleet):
+    def config(fleet):
+        fleet.other = fleet.add_upstream()
+        return {
+            "services": {
+                "left": {"url": fleet.upstream.url, "raw": True, "interval": "200ms"},
+                "kept": {"url": fleet.other.url, "raw": True, "interval": "200ms"},
+            }
+        }
+
+    fleet = start_fleet(gateways=1, pollers=1, config=config)
+    for upstream in fleet.upstreams:
+        upstream.set("/x", {"n": 1})
+        upstream.set("/y", {"n": 1})
+
+    async def test():
+        async with fleet.client() as client:
+            for uri in ("left:/x", "left:/y", "kept:/x"):
+                await client.subscribe(uri)
+                await client.content(uri)
+            await client.unsubscribe("left:/x")
+            await until(
+                lambda: fleet.owner("left:/x") is None, "one of two is released"
+            )
+            assert len(fleet.upstream.writers) == 1
+            await client.unsubscribe("left:/y")
+            left = time.monotonic()
+            await until(lambda: not fleet.upstream.writers, "no connection")
+            assert time.monotonic() - left < LINGER + 5
+            # The other provider's connection served all the while.
+            assert (fleet.other.connections, len(fleet.other.writers)) == (1, 1)
+
+            # Who comes back finds everything as before.
+            fleet.upstream.set("/x", {"n": 2})
+            await client.subscribe("left:/x")
+            await client.content("left:/x", lambda c: c["n"] == 2)
 
     run(test())
