@@ -627,6 +627,25 @@ static struct topic_times on_times(const struct topic *topic, void *user)
 	return times;
 }
 
+/* As often as the slowest of them. */
+static uint32_t on_interval(const struct topic *topic, void *user)
+{
+	const struct aggregate *aggregate = find(user, topic);
+	uint32_t slowest_ms = 0;
+
+	if (aggregate == NULL)
+		return 0;
+	each_region (region, aggregate) {
+		uint32_t region_ms = region->subscription.topic != NULL
+			? topic_interval_ms(region->subscription.topic)
+			: 0;
+
+		if (region_ms > slowest_ms)
+			slowest_ms = region_ms;
+	}
+	return slowest_ms;
+}
+
 /* ---- all of them ---- */
 
 struct aggregates *aggregates_new(
@@ -637,7 +656,8 @@ struct aggregates *aggregates_new(
 		.unwanted = on_interest,
 		.needed = on_needed,
 		.refreshed = on_refreshed,
-		.times = on_times};
+		.times = on_times,
+		.interval = on_interval};
 
 	aggregates->clock = clock;
 	aggregates->topics = topics;

@@ -333,6 +333,7 @@ enum claimed_field {
 	CLAIMED_WANTED,
 	CLAIMED_FORMER,
 	CLAIMED_POLLS,
+	CLAIMED_INTERVAL,
 };
 
 /* Takes over what is stored; the error's text is not compared, only written anew. */
@@ -344,6 +345,7 @@ static void take_stored(struct resource *resource, const redisReply *entry)
 	resource->version = reply_number(entry, CLAIMED_VERSION);
 	resource->state = resource_state_parse(state.start, state.length);
 	resource->failure[0] = '\0';
+	resource->told_ms = (uint32_t)reply_number(entry, CLAIMED_INTERVAL);
 	snprintf(resource->digest.text, sizeof(resource->digest.text), "%s",
 		reply_word(entry, CLAIMED_DIGEST));
 	free(resource->etag);

@@ -55,7 +55,7 @@ struct resource {
 	int64_t queued_at_ms;  /* when the last poll was due, monotonic */
 	int64_t started_at_ms; /* of the last fetch, monotonic */
 	int64_t not_before_ms; /* the next one, as the upstream asks; monotonic */
-	uint32_t apart_ms; /* at least interval_ms: as far apart as polls really are */
+	uint32_t apart_ms;     /* interval_ms, or how far apart polls really are */
 	int64_t checked_at_ms; /* last confirmed, by Redis's clock; 0: never */
 	int64_t noted_at_ms;   /* the value of checked_at_ms that Redis knows */
 	uint64_t polls;

@@ -93,6 +93,25 @@ int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
 }
 
 /*
+ * What gateways are told of polls that stand @apart_ms apart: the interval, which is what
+ * they are for, unless they are far from it. Gateways doubt what is not confirmed in its
+ * rhythm, and tell clients of it: they must know when it is another.
+ */
+static void note_rhythm(struct resource *resource, int64_t apart_ms)
+{
+	int64_t interval_ms = resource->interval_ms, told_ms = resource->told_ms;
+	bool was_slow = told_ms > interval_ms;
+
+	if (apart_ms <= (was_slow ? interval_ms * 3 / 2 : interval_ms * 2)) {
+		resource->apart_ms = resource->interval_ms;
+		resource->confirm |= told_ms != interval_ms;
+	} else {
+		resource->apart_ms = (uint32_t)apart_ms;
+		resource->confirm |= apart_ms > 2 * told_ms || told_ms > 2 * apart_ms;
+	}
+}
+
+/*
  * What the upstream wants, by what it said and by how long it took: one that is slower
  * than the interval gets as long a pause as it needed. Its word on how long a success
  * stays fresh is a hint that the interval's bounds limit; Retry-After after a failure is
@@ -118,13 +137,7 @@ static void heed(struct schedule *schedule, struct resource *resource,
 	resource->not_before_ms = now_ms + pause_ms;
 	if (took_ms + pause_ms > apart_ms)
 		apart_ms = took_ms + pause_ms;
-	apart_ms += waited_ms;
-	resource->apart_ms = (uint32_t)apart_ms;
-	/* Gateways doubt what is not confirmed in its rhythm: they must know that. */
-	if (apart_ms > 2 * (int64_t)resource->told_ms ||
-		(resource->told_ms > 2 * apart_ms &&
-			resource->told_ms > resource->interval_ms))
-		resource->confirm = true;
+	note_rhythm(resource, apart_ms + waited_ms);
 }
 
 /* ---- polls ---- */
@@ -348,7 +361,6 @@ void schedule_claimed(
 	resource->schedule = schedule;
 	clock_timer_init(&resource->due, schedule->clock, on_due);
 	health_patient_init(&resource->patient);
-	resource->told_ms = resource->interval_ms;
 	set_first_due(schedule, resource, spread_ms);
 }
 

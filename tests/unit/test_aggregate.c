@@ -82,7 +82,7 @@ static struct fixture *fixture_new(void)
 {
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
 	const struct topic_events events = {
-		on_interest, on_interest, on_needed, on_refreshed, NULL};
+		on_interest, on_interest, on_needed, on_refreshed, NULL, NULL};
 
 	fixture->clock = clock_new(NULL);
 	fixture->catalog = make_catalog();
