@@ -334,6 +334,7 @@ enum claimed_field {
 	CLAIMED_FORMER,
 	CLAIMED_POLLS,
 	CLAIMED_INTERVAL,
+	CLAIMED_URL,
 };
 
 /* Takes over what is stored; the error's text is not compared, only written anew. */
@@ -366,6 +367,27 @@ static void take_floor(struct resource *resource, const redisReply *entry)
 	resource->whole = true;
 }
 
+/*
+ * Where the fleet is half reloaded, the former owner may have asked another upstream: its
+ * validators and its word that nothing has changed say nothing of ours.
+ */
+static bool was_elsewhere(
+	const struct claim *claim, const char *address, const redisReply *entry)
+{
+	static struct catalog_target target;
+	struct bytes stored = reply_bytes(entry, CLAIMED_URL);
+	bool elsewhere;
+	char *url;
+
+	if (stored.length == 0 || !resolve(claim->catalog, address, &target))
+		return false;
+	url = fetch_url(target.provider, target.uri);
+	elsewhere = strlen(url) != stored.length ||
+		memcmp(url, stored.start, stored.length) != 0;
+	free(url);
+	return elsewhere;
+}
+
 static void take_new(struct claim *claim, const char *address, const redisReply *entry,
 	int64_t spread_ms)
 {
@@ -374,6 +396,7 @@ static void take_new(struct claim *claim, const char *address, const redisReply 
 
 	take_stored(resource, entry);
 	take_floor(resource, entry);
+	resource->moved = was_elsewhere(claim, address, entry);
 	resource->checked_at_ms = (int64_t)reply_number(entry, CLAIMED_CHECKED_AT);
 	resource->noted_at_ms = resource->checked_at_ms;
 	set_interval(claim, resource, reply_number(entry, CLAIMED_WISHED),

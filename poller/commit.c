@@ -318,15 +318,20 @@ static uint64_t newest_known(const struct resource *resource)
 						    : resource->revision;
 }
 
-static void add_fields(struct redis_args *args, const struct answer *answer)
+/* The validators that are stored are always of the content and the URL beside them. */
+static void add_fields(struct redis_args *args, const struct resource *resource,
+	const struct answer *answer)
 {
 	const struct verdict *verdict = &answer->verdict;
 
-	add_field(args, "url", answer->url);
+	if (answer->url[0] != '\0')
+		add_field(args, "url", answer->url);
 	add_number(args, "status", answer->status);
 	if (verdict->failed) {
 		add_number(args, "error_since",
 			membership_redis_ms(answer->commits->membership));
+		add_field(args, "etag", resource->etag);
+		add_field(args, "last_modified", resource->last_modified);
 		return;
 	}
 	add_field(args, "etag", answer->etag);
@@ -357,7 +362,7 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	redis_args_number(&args, answer->checked_at_ms);
 	redis_args_number(&args, answer->apart_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
-	add_fields(&args, answer);
+	add_fields(&args, resource, answer);
 	answer->verdict.error = NULL;
 	redis_script(commits->redis, REDIS_SCRIPT_COMMIT, &args, REDIS_NORMAL, on_answer,
 		answer);

@@ -427,6 +427,11 @@ void fetch_cancel(struct fetch *fetch)
 	fetch_free(fetch);
 }
 
+char *fetch_url(const struct catalog_provider *settings, const char *uri)
+{
+	return provider_settings_url(settings, uri);
+}
+
 void fetcher_counters(const struct fetcher *fetcher, struct fetcher_counters *counters)
 {
 	*counters = (struct fetcher_counters){

@@ -50,7 +50,7 @@ struct fetch_result {
 	const char *content_type;  /* as sent, or NULL */
 	const char *etag;          /* or NULL */
 	const char *last_modified; /* or NULL */
-	const char *url;           /* what was asked, without userinfo */
+	const char *url;           /* what was asked, without userinfo; "": nothing */
 	/* On FETCH_FAILED: upstream_connect, upstream_dns, upstream_tls,
 	 * upstream_timeout, upstream_closed (reset, or half an answer), upstream_status,
 	 * upstream_too_large, upstream_redirect, upstream_protocol, or upstream_secret (a
@@ -101,6 +101,9 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *r
 
 /** Ends it without the callback. Not from inside its own callback. */
 void fetch_cancel(struct fetch *fetch);
+
+/** The URL that asking @provider for @uri means, as in results; freed by the caller. */
+char *fetch_url(const struct catalog_provider *provider, const char *uri);
 
 struct fetcher_counters {
 	uint64_t body_bytes; /* decoded, received since the start */

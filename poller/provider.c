@@ -194,10 +194,11 @@ static char *without_trailing_slashes(char *path)
 }
 
 /* Returns NULL, or why the base URL cannot be used. */
-static const char *parse_base(struct provider *provider, CURLU *url, char **userinfo)
+static const char *parse_base(
+	struct provider *provider, CURLU *url, char **userinfo, const char *text)
 {
-	const char *text = provider->settings.url ? provider->settings.url : "";
-	CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS);
+	CURLUcode code =
+		curl_url_set(url, CURLUPART_URL, text ? text : "", CURLU_PATH_AS_IS);
 	char *path;
 
 	if (code != CURLUE_OK)
@@ -241,7 +242,7 @@ struct provider *provider_new(const struct catalog_provider *settings)
 
 	settings_copy(&provider->settings, settings);
 	if (url)
-		why = parse_base(provider, url, &userinfo);
+		why = parse_base(provider, url, &userinfo, settings->url);
 	provider->headers = provider_headers_new(&provider->settings, userinfo);
 	provider->connections = connections_new();
 	free(userinfo);
@@ -399,4 +400,21 @@ char *provider_url(const struct provider *provider, const char *uri)
 	if (!provider->base)
 		return xstrdup(uri);
 	return join(provider->origin, provider->path, uri);
+}
+
+char *provider_settings_url(const struct catalog_provider *settings, const char *uri)
+{
+	struct provider parsed = {0};
+	CURLU *url = curl_url();
+	char *userinfo = NULL, *text;
+
+	if (url && !parse_base(&parsed, url, &userinfo, settings->url))
+		parsed.base = url;
+	text = provider_url(&parsed, uri);
+	curl_url_cleanup(url);
+	free(userinfo);
+	free(parsed.origin);
+	free(parsed.authority);
+	free(parsed.path);
+	return text;
 }

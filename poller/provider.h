@@ -69,3 +69,6 @@ enum provider_outcome provider_redirect(const struct provider *provider,
 
 /** The URL asked for @uri, without userinfo; freed by the caller. */
 char *provider_url(const struct provider *provider, const char *uri);
+
+/** The same where nothing is to be asked. */
+char *provider_settings_url(const struct catalog_provider *settings, const char *uri);

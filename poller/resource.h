@@ -47,7 +47,7 @@ struct resource {
 	struct poll *poll;     /* its context; freed with it */
 	bool busy;             /* a fetch or its commit is under way */
 	bool refresh;          /* somebody asked for a poll: once more after this one */
-	bool moved;            /* asked elsewhere since the last poll began */
+	bool moved;            /* to be asked elsewhere than what is stored came from */
 	uint64_t wished_ms;    /* what Redis said that viewers ask for; 0: the default */
 	bool default_wanted;   /* likewise: some of them ask for nothing */
 	uint32_t interval_ms;  /* granted: what the fastest viewer asks for, in bounds */

@@ -213,6 +213,8 @@ static void forget_validators(struct resource *resource)
 	resource->etag = NULL;
 	resource->last_modified = NULL;
 	resource->moved = false;
+	/* Redis should know whose they are. */
+	resource->confirm = true;
 }
 
 static void start_poll(struct schedule *schedule, struct resource *resource,
@@ -347,7 +349,7 @@ static void set_first_due(
 	/* Retained content that was told as stale is confirmed even if it is the same. */
 	if (resource->checked_at_ms != 0 && overdue_ms > resource->interval_ms)
 		resource->confirm = true;
-	if (overdue_ms >= 0 || resource->whole)
+	if (overdue_ms >= 0 || resource->whole || resource->moved)
 		set_due(schedule, resource, now_ms + spread_ms);
 	else
 		set_due(schedule, resource,

@@ -247,7 +247,7 @@ def test_claim_takes_a_free_lock(shard):
     shard.enter("poller", "p")
     shard.interest("g", "/a")
     answer = shard.claim("p", "/a")
-    assert answer == ["ok", ["claimed", *[""] * 10, "0", "1", "1", "", "0", "", None]]
+    assert answer == ["ok", ["claimed", *[""] * 10, "0", "1", "1", "", "0", "", "", None]]
     assert shard.lock("/a") == "p" and shard.owned("p") == {"/a": "0"}
     assert shard.unclaimed() == set()
 
@@ -262,7 +262,7 @@ def test_claim_answers_what_is_stored_in_the_order_the_poller_reads_it(shard):
     )
     shard.interest("g", "/a", held=second[0] + 7)
     stored = [str(second[0]), str(first[1]), str(second[0] + 7), "d", "text", "stale"]
-    stored += ['"e"', "then", "6", error, "0", "1", "1", "", "12", "5000"]
+    stored += ['"e"', "then", "6", error, "0", "1", "1", "", "12", "5000", "http://u//a"]
     assert shard.claim("p", "/a") == ["ok", ["claimed", *stored, None]]
     assert shard.claim("p", "/a", content=True) == ["ok", ["claimed", *stored, "body"]]
 
