@@ -335,6 +335,7 @@ enum claimed_field {
 	CLAIMED_POLLS,
 	CLAIMED_INTERVAL,
 	CLAIMED_URL,
+	CLAIMED_NOT_BEFORE,
 };
 
 /* Takes over what is stored; the error's text is not compared, only written anew. */
@@ -388,6 +389,21 @@ static bool was_elsewhere(
 	return elsewhere;
 }
 
+/* What its upstream told the former owner holds for us. */
+static void take_wait(
+	struct claim *claim, struct resource *resource, const redisReply *entry)
+{
+	int64_t wait_ms = (int64_t)reply_number(entry, CLAIMED_NOT_BEFORE) -
+		membership_redis_ms(claim->membership);
+
+	if (wait_ms <= 0 || resource->moved)
+		return;
+	if (wait_ms > FETCH_WAIT_MAX_MS)
+		wait_ms = FETCH_WAIT_MAX_MS;
+	resource->not_before_ms = clock_now_ms(claim->clock) + wait_ms;
+	resource->failures = 1;
+}
+
 static void take_new(struct claim *claim, const char *address, const redisReply *entry,
 	int64_t spread_ms)
 {
@@ -397,6 +413,7 @@ static void take_new(struct claim *claim, const char *address, const redisReply 
 	take_stored(resource, entry);
 	take_floor(resource, entry);
 	resource->moved = was_elsewhere(claim, address, entry);
+	take_wait(claim, resource, entry);
 	resource->checked_at_ms = (int64_t)reply_number(entry, CLAIMED_CHECKED_AT);
 	resource->noted_at_ms = resource->checked_at_ms;
 	set_interval(claim, resource, reply_number(entry, CLAIMED_WISHED),

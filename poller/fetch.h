@@ -16,6 +16,9 @@
 #include <stdint.h>
 #include <uv.h>
 
+/** No upstream is left alone for longer, whatever it asks for. */
+#define FETCH_WAIT_MAX_MS 86400000
+
 struct fetcher;
 struct fetch;
 

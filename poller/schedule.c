@@ -355,6 +355,8 @@ static void set_first_due(
 		set_due(schedule, resource,
 			phase_after(resource,
 				resource->checked_at_ms + resource->interval_ms / 4));
+	if (resource->due.due_ms < resource->not_before_ms)
+		clock_timer_start(&resource->due, resource->not_before_ms);
 }
 
 void schedule_claimed(

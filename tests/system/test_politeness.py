@@ -173,6 +173,41 @@ def test_retry_after_is_the_earliest_next_poll_even_when_somebody_asks(
     assert gaps(small_fleet.upstream.asked("/nodes"))[0] >= 2.8
 
 
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_retry_after_holds_for_whoever_polls_next(start_fleet, end):
+    wait = 9
+    fleet = start_fleet(gateways=1, pollers=2, interval=0.2)
+    waits = iter([1, wait])
+    fleet.upstream.set_answer(
+        "/nodes",
+        lambda request: Answer(
+            {}, status=503, headers={"Retry-After": str(next(waits, 1))}
+        ),
+    )
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe("/nodes")
+            await until(lambda: fleet.upstream.count("/nodes") == 2, "two polls")
+            resource = fleet.redis.resource
+            redis_ms = 1000 * fleet.redis.client.time()[0]
+            await until(
+                lambda: int(resource("/nodes")["not_before"]) > redis_ms + 5000,
+                "the wait is stored",
+            )
+            owner = await fleet.find_owner("/nodes")
+            getattr(owner, end)()
+            await until(
+                lambda: fleet.owner("/nodes") not in (None, owner), "another owner"
+            )
+            # Nor does anybody's wish make it earlier.
+            await client.send({"action": "refresh", "uri": "/nodes"})
+            await until(lambda: fleet.upstream.count("/nodes") >= 3, "the next poll")
+
+    run(test())
+    assert wait * 0.95 < gaps(fleet.upstream.asked("/nodes"))[1] < wait + 3
+
+
 FRESH = {
     "X-Poll-Interval": ({"X-Poll-Interval": "1"}, 1),
     "max-age": ({"Cache-Control": "private, max-age=1"}, 1),
