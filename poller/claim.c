@@ -17,6 +17,7 @@
 #define CALLS_MAX 4        /* of them under way at once */
 #define LOOK_MS 1000       /* between two looks for what nobody owns */
 #define SCAN_COUNT 1000    /* addresses per SSCAN or HSCAN */
+#define UNKNOWN_MS 10000   /* between two looks at what our catalog does not know */
 #define TURN_MS 250        /* how long the better ranked are waited for, each */
 #define TURNS_MAX 8        /* the last in a large fleet do not wait for ever */
 #define LINGER_MS 5000     /* a resource without viewers stays ours that long */
@@ -57,6 +58,8 @@ struct claim {
 	struct clock_timer tick;
 	struct clock_timer look;
 	int scans; /* under way */
+	size_t unknown; /* that the last look through all unclaimed has found */
+	int64_t unclaimed_read_at_ms; /* monotonic; when that was */
 	int surplus_renewals;
 };
 
@@ -613,6 +616,7 @@ struct scan {
 	bool own;      /* our own session: adopt what we do not know of */
 	bool reap;     /* a dead session: clean up when nothing of it is left */
 	bool found;
+	size_t unknown; /* addresses that our catalog does not have */
 	char session[SESSION_MAX + 1];
 	struct key key;
 };
@@ -635,6 +639,8 @@ static void scan_end(struct scan *scan, bool whole)
 	struct claim *claim = scan->claim;
 
 	claim->scans--;
+	if (whole && scan->stride == 1)
+		claim->unknown = scan->unknown;
 	/* Found something: without pause as long as there is more. */
 	if (scan->found)
 		clock_timer_start_in(&claim->look, TURN_MS);
@@ -650,9 +656,20 @@ static void adopt(struct claim *claim, const char *address)
 		read_again(claim, address);
 }
 
+/* Nobody here will claim them and find out that nobody wants them any more. */
+static void prune(struct scan *scan, struct redis_args *unknown)
+{
+	scan->unknown += unknown->count;
+	if (unknown->count > 0 && scan->stride == 1)
+		redis_script(scan->claim->redis, REDIS_SCRIPT_PRUNE, unknown,
+			REDIS_NORMAL, NULL, NULL);
+	redis_args_fini(unknown);
+}
+
 static void on_scanned(int error, const redisReply *reply, void *user)
 {
 	struct scan *scan = user;
+	struct redis_args unknown = {0};
 	const redisReply *page;
 
 	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
@@ -668,8 +685,11 @@ static void on_scanned(int error, const redisReply *reply, void *user)
 			adopt(scan->claim, address);
 		else if (address != NULL && consider(scan->claim, address))
 			scan->found = true;
+		else if (address != NULL && !known_to_catalog(scan->claim, address))
+			redis_args_text(&unknown, address);
 		free(address);
 	}
+	prune(scan, &unknown);
 	if (reply_is(reply, 0, "0"))
 		scan_end(scan, true);
 	else
@@ -699,12 +719,33 @@ static struct scan *scan_new(struct claim *claim, const char *command, size_t st
 	return scan;
 }
 
+/* As many as our catalog did not know are most likely the same. */
+static void on_counted(int error, const redisReply *reply, void *user)
+{
+	struct scan *scan = user;
+	struct claim *claim = scan->claim;
+	int64_t now_ms = clock_now_ms(claim->clock);
+	bool counted = error == 0 && reply->type == REDIS_REPLY_INTEGER;
+
+	if (!counted || reply->integer == 0 ||
+		((size_t)reply->integer == claim->unknown &&
+			now_ms - claim->unclaimed_read_at_ms < UNKNOWN_MS)) {
+		scan_end(scan, false);
+		return;
+	}
+	claim->unclaimed_read_at_ms = now_ms;
+	scan_on(scan, "0");
+}
+
 static void scan_unclaimed(struct claim *claim)
 {
 	struct scan *scan = scan_new(claim, "SSCAN", 1);
+	struct redis_args args = {0};
 
 	key_write(&scan->key, redis_prefix(claim->redis), KEYS_UNCLAIMED, "");
-	scan_on(scan, "0");
+	redis_args_text(&args, "SCARD");
+	redis_args_add(&args, scan->key.text, scan->key.length);
+	redis_command(claim->redis, &args, on_counted, scan);
 }
 
 static void scan_owned(struct claim *claim, const char *session)
@@ -1003,7 +1044,8 @@ void claim_reload(struct claim *claim, const struct catalog *catalog)
 	HASH_ITER (hh, claim->resources, resource, next)
 		reload_resource(claim, resource, former);
 	/* What it knows now and did not before may be waiting. */
-	clock_timer_start_in(&claim->look, 0);
+		claim->unknown = 0;
+		clock_timer_start_in(&claim->look, 0);
 }
 
 static void subscribe_wake(struct claim *claim)

@@ -769,6 +769,14 @@ def test_only_its_owner_defers_a_resource(shard):
     assert shard.get("resource:/b") is None
 
 
+def test_prune_takes_only_what_nobody_wants(shard):
+    shard.enter("gateway", "g")
+    shard.interest("g", "/wanted")
+    shard.redis.sadd(PREFIX + "unclaimed", "/stray", "/other")
+    assert shard.run("prune", "/wanted", "/stray", "/never") == 1
+    assert shard.unclaimed() == {"/wanted", "/other"}
+
+
 def test_the_retention_is_set_once_and_not_renewed(shard):
     shard.own("p", "/a")
     shard.committed("p", "/a", content="1")
