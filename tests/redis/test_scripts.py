@@ -769,6 +769,14 @@ def test_only_its_owner_defers_a_resource(shard):
     assert shard.get("resource:/b") is None
 
 
+def test_what_is_noted_of_a_provider_goes_by_itself_and_leaves_its_budget(shard):
+    shard.redis.hset(PREFIX + "provider:api", "parted", "5")
+    assert shard.run("describe", "api", "interval_ms", 2000, "interval_min_ms", 1) == "ok"
+    described = {"interval_ms": "2000", "interval_min_ms": "1", "parted": "5"}
+    assert shard.get("provider:api") == described
+    assert 0 < shard.ttl("provider:api") <= TTL
+
+
 def test_prune_takes_only_what_nobody_wants(shard):
     shard.enter("gateway", "g")
     shard.interest("g", "/wanted")
@@ -1327,8 +1335,8 @@ def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_
         ["SSCAN", PREFIX + "unclaimed", "0", "COUNT", "9"],
         ["HSCAN", PREFIX + "owned:p", "0", "COUNT", "9"],
         ["HMGET", PREFIX + "resource:/a", "revision", "content"],
-        ["HSET", PREFIX + "provider:default", "interval_ms", "2000"],
-        ["EXPIRE", PREFIX + "provider:default", "900"],
+        ["SCARD", PREFIX + "unclaimed"],
+        ["HMGET", PREFIX + "provider:default", "interval_ms", "interval_min_ms"],
     ):  # fmt: skip
         client.execute_command(*command)
     pubsub = client.pubsub()
