@@ -351,6 +351,7 @@ static void take_stored(struct resource *resource, const redisReply *entry)
 	resource->state = resource_state_parse(state.start, state.length);
 	resource->failure[0] = '\0';
 	resource->told_ms = (uint32_t)reply_number(entry, CLAIMED_INTERVAL);
+	resource->told_for_ms = resource->told_ms;
 	snprintf(resource->digest.text, sizeof(resource->digest.text), "%s",
 		reply_word(entry, CLAIMED_DIGEST));
 	free(resource->etag);

@@ -73,6 +73,7 @@ struct resource {
 	size_t content_length;
 	struct list on_contents;
 	uint32_t told_ms; /* the apart_ms that Redis knows */
+	uint32_t told_for_ms; /* the interval_ms that was for, or will be */
 	bool whole;       /* commit the next body even if it is the stored one */
 	bool confirm;     /* commit the next success even if nothing changed */
 	bool uncommitted; /* Redis has not taken the last body: poll when it can */

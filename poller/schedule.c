@@ -100,15 +100,13 @@ int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
 static void note_rhythm(struct resource *resource, int64_t apart_ms)
 {
 	int64_t interval_ms = resource->interval_ms, told_ms = resource->told_ms;
-	bool was_slow = told_ms > interval_ms;
 
-	if (apart_ms <= (was_slow ? interval_ms * 3 / 2 : interval_ms * 2)) {
-		resource->apart_ms = resource->interval_ms;
-		resource->confirm |= told_ms != interval_ms;
-	} else {
-		resource->apart_ms = (uint32_t)apart_ms;
-		resource->confirm |= apart_ms > 2 * told_ms || told_ms > 2 * apart_ms;
-	}
+	resource->apart_ms =
+		(uint32_t)(apart_ms > 2 * interval_ms ? apart_ms : interval_ms);
+	resource->confirm |= resource->told_for_ms != resource->interval_ms ||
+		apart_ms > 2 * told_ms ||
+		(told_ms > 2 * apart_ms && told_ms > interval_ms);
+	resource->told_for_ms = resource->interval_ms;
 }
 
 /*
