@@ -176,17 +176,22 @@ static char *write_metrics(size_t *length, void *user)
 
 /* ---- another configuration ---- */
 
+/* What only the pollers know is not to be guessed at. */
+static void assume(struct gateway *gateway, struct config *config)
+{
+	if (!config->assumed)
+		return;
+	catalog_free(config->catalog);
+	config->catalog =
+		config_assumed_catalog(default_interval_known(gateway->default_interval));
+}
+
 static const char *on_reload(struct config *next, void *user)
 {
 	struct gateway *gateway = user;
-	const struct catalog_interval *known =
-		default_interval_known(gateway->default_interval);
 	const char *error;
 
-	if (next->assumed && known != NULL) {
-		catalog_free(next->catalog);
-		next->catalog = config_assumed_catalog(known);
-	}
+	assume(gateway, next);
 	if (!server_reload(gateway->server, next, &error))
 		return error;
 	relay_reload(gateway->relay, next->catalog);
@@ -291,7 +296,7 @@ static void on_stop(void *user)
 
 static void make_parts(struct gateway *gateway)
 {
-	const struct config *config = gateway->config;
+	struct config *config = gateway->config;
 	const struct redis_settings redis = {
 		config->redis, config->prefix, "uricast-gateway"};
 	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
@@ -311,6 +316,7 @@ static void make_parts(struct gateway *gateway)
 		&gateway->metrics, config->lease_ms);
 	gateway->default_interval = default_interval_new(
 		gateway->clock, gateway->redis, on_default_interval, gateway);
+	assume(gateway, config);
 	gateway->aggregates = aggregates_new(
 		gateway->clock, relay_topics(gateway->relay), config->catalog);
 }

@@ -594,10 +594,14 @@ static void on_wanted(struct topic *topic, void *user)
 		/* Its channel may have gone with a connection. */
 		listen_to(relay, topic);
 		break;
+	case LINK_LIVE:
+		/* Other numbers are brought to Redis by the sweep. */
+		if (topic_wants_faster(topic, link->interval_ms))
+			link_enter(relay, topic, LINK_WAITING);
+		break;
 	case LINK_SUBSCRIBING:
 	case LINK_WAITING:
 	case LINK_REGISTERING:
-	case LINK_LIVE:
 	case LINK_UNREGISTERING:
 		break; /* the sweep or the answer brings new numbers to Redis */
 	}

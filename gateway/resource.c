@@ -2,6 +2,7 @@
 
 #include "common/instant.h"
 #include "common/memory.h"
+#include "gateway/protocol.h"
 #include "gateway/query.h"
 #include "gateway/sse.h"
 
@@ -71,6 +72,15 @@ static void write_times(struct text *headers, const struct topic *topic)
 	write_instant(headers, "Uricast-Changed-At: ", times.changed_at_ms);
 }
 
+static void write_interval(struct text *headers, const struct topic *topic)
+{
+	if (topic_interval_ms(topic) == 0)
+		return;
+	text_add_words(headers, "Uricast-Interval: ");
+	protocol_write_seconds(headers, topic_interval_ms(topic));
+	text_add_words(headers, "\r\n");
+}
+
 static void write_state(struct text *headers, const struct topic *topic)
 {
 	struct bytes error = topic_error(topic);
@@ -106,6 +116,7 @@ static void write_headers(
 		text_add_words(headers, "Content-Security-Policy: sandbox\r\n");
 	write_age(headers, asked, topic);
 	write_times(headers, topic);
+	write_interval(headers, topic);
 	write_state(headers, topic);
 	text_add(headers, "", 1);
 }

@@ -1,7 +1,6 @@
 #include "poller/poller.h"
 
 #include "common/clock.h"
-#include "common/keys.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/membership.h"
@@ -241,23 +240,17 @@ static char *write_metrics(size_t *length, void *user)
 static void publish_provider(struct poller *poller, const char *name,
 	const struct catalog_provider *provider)
 {
-	struct redis_args args = {0}, expire = {0};
-	struct key key;
+	struct redis_args args = {0};
 
-	key_write(&key, redis_prefix(poller->redis), KEYS_PROVIDER, name);
-	redis_args_text(&args, "HSET");
-	redis_args_add(&args, key.text, key.length);
+	redis_args_text(&args, name);
 	redis_args_text(&args, "interval_ms");
 	redis_args_number(&args, provider->interval.default_ms);
 	redis_args_text(&args, "interval_min_ms");
 	redis_args_number(&args, provider->interval.min_ms);
 	redis_args_text(&args, "interval_max_ms");
 	redis_args_number(&args, provider->interval.max_ms);
-	redis_command(poller->redis, &args, NULL, NULL);
-	redis_args_text(&expire, "EXPIRE");
-	redis_args_add(&expire, key.text, key.length);
-	redis_args_number(&expire, 900);
-	redis_command(poller->redis, &expire, NULL, NULL);
+	redis_script(
+		poller->redis, REDIS_SCRIPT_DESCRIBE, &args, REDIS_NORMAL, NULL, NULL);
 }
 
 static void on_providers(struct clock_timer *timer)

@@ -1,9 +1,11 @@
 """Aggregates: one resource made of the same one in every region, whatever the regions do."""
 
 import asyncio
+import json
 import time
 
 import jsonpatch
+import pytest
 
 from harness import run, until
 
@@ -327,3 +329,220 @@ def test_no_poller_takes_an_aggregate(start_fleet):
     assert fleet.gateways[0].resource("compute/dfw/servers").status == 200
     assert fleet.redis.owner_session(URI) is None
     assert set(fleet.upstream.targets()) == {fleet.upstream.base + PATH}
+
+
+# ---- another file ----
+
+
+def rewrite(fleet, change):
+    """Both programs read the file again after @change(services)."""
+    path = fleet.directory / "uricast.json"
+    config = json.loads(path.read_text())
+    change(config["services"])
+    path.write_text(json.dumps(config))
+    for process in fleet.pollers + fleet.gateways:
+        process.reload()
+
+
+def start_with(start_fleet, *regions):
+    def config(fleet):
+        settings = three_regions(fleet)
+        all_regions = settings["services"]["compute"]["regions"]
+        for region in set(REGIONS) - set(regions):
+            del all_regions[region]
+        settings["services"]["other"] = {"url": fleet.upstream.url, "raw": True}
+        return settings
+
+    fleet = start_fleet(gateways=2, pollers=1, config=config)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region))
+    return fleet
+
+
+def add_region(fleet, region):
+    url = fleet.upstreams[REGIONS.index(region)].url
+
+    def change(services):
+        services["compute"]["regions"][region] = {"url": url}
+
+    rewrite(fleet, change)
+
+
+def remove_region(fleet, region):
+    rewrite(fleet, lambda services: services["compute"]["regions"].pop(region))
+
+
+def check_versions(client):
+    versions = [int(f["version"]) for f in client.frames if "version" in f]
+    assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize("mode", ["full", "patch"])
+def test_a_region_that_is_added_comes_with_the_next_content(start_fleet, mode):
+    fleet = start_with(start_fleet, "dfw", "ord")
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI, mode=mode)
+                await viewer.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(add_region, fleet, "lon")
+            frame = await client.next_content(URI, mark)
+            assert list(frame["content"]["regions"]) == REGIONS
+            assert frame["content"]["complete"] is True
+            assert frame["content"]["regions"]["lon"]["content"] == servers("lon")
+            # And is one of them: its changes come, too, the same on every gateway.
+            set_region(fleet, "lon", servers("lon", 4))
+            for viewer in (client, other):
+                await viewer.content(
+                    URI, lambda c: len(c["regions"]["lon"]["content"]) == 4
+                )
+            # Also on one that never knew it without.
+            fleet.new_gateway().await_ready()
+            await until(
+                lambda: len({etag(get(fleet, number)) for number in range(3)}) == 1,
+                "the same version",
+            )
+            assert not [f for f in client.frames if "state" in f]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_region_that_hangs_as_it_is_added_is_data_like_any(start_fleet):
+    fleet = start_with(start_fleet, "dfw", "ord")
+    set_region(fleet, "lon", silent=True)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(add_region, fleet, "lon")
+            frame = await client.next_content(URI, mark)
+            assert frame["content"]["complete"] is False
+            assert frame["content"]["regions"]["lon"]["error"]["code"] == "no_content"
+            # The others go on meanwhile.
+            set_region(fleet, "ord", servers("ord", 1))
+            await client.content(
+                URI, lambda c: len(c["regions"]["ord"]["content"]) == 1
+            )
+            set_region(fleet, "lon", servers("lon"))
+            await client.content(URI, lambda c: c["complete"])
+            fleet.new_gateway().await_ready()
+            await until(
+                lambda: etag(get(fleet, 0)) == etag(get(fleet, 2)), "the same version"
+            )
+        check_versions(client)
+
+    run(test())
+
+
+@pytest.mark.parametrize("mode", ["full", "patch"])
+def test_a_region_that_is_removed_goes_from_the_content_and_is_polled_no_more(
+    start_fleet, mode
+):
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI, mode=mode)
+                await viewer.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            frame = await client.next_content(URI, mark)
+            assert list(frame["content"]["regions"]) == ["dfw", "lon"]
+            assert frame["content"]["complete"] is True
+            redis = fleet.redis.client
+            await until(
+                lambda: not redis.exists("uricast:interest:compute/ord/servers"),
+                "no interest in it",
+            )
+            await until(lambda: not fleet.upstreams[1].writers, "no connection to it")
+            set_region(fleet, "lon", servers("lon", 4))
+            for viewer in (client, other):
+                await viewer.content(
+                    URI, lambda c: len(c["regions"]["lon"]["content"]) == 4
+                )
+            await until(
+                lambda: etag(get(fleet, 0)) == etag(get(fleet, 1)), "the same version"
+            )
+            assert not [f for f in client.frames if "state" in f]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_region_that_was_broken_and_is_removed_makes_it_complete(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+    set_region(fleet, "ord", status=503)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: states(c)["ord"] == "error")
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            content = await client.content(URI, lambda c: c["complete"])
+            assert list(content["regions"]) == ["dfw", "lon"]
+
+    run(test())
+
+
+def test_a_service_that_is_removed_and_added_again(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+    kept = {}
+
+    async def test():
+        async with fleet.client() as client, fleet.client(1) as late:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(
+                rewrite, fleet, lambda services: kept.update(services.pop("compute"))
+            )
+            stale = await client.state(URI, "stale", mark)
+            assert stale["error"]["code"] == "unknown_address"
+            refused = await late.ask({"action": "subscribe", "uri": URI})
+            assert refused["error"]["code"] == "unknown_address"
+            redis = fleet.redis.client
+            for region in REGIONS:
+                name = f"uricast:interest:compute/{region}/servers"
+                await until(lambda: not redis.exists(name), f"no interest in {region}")
+            asked = [upstream.count(PATH) for upstream in fleet.upstreams]
+
+            set_region(fleet, "lon", servers("lon", 5))
+            mark = client.mark()
+            await asyncio.to_thread(
+                rewrite, fleet, lambda services: services.update(compute=kept)
+            )
+            await client.state(URI, "fresh", mark)
+            await client.content(
+                URI, lambda c: len(c["regions"]["lon"]["content"]) == 5
+            )
+            await late.subscribe(URI)
+            await late.content(URI, lambda c: c["complete"])
+            assert [u.count(PATH) > n for u, n in zip(fleet.upstreams, asked)]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_service_that_is_added_can_be_watched_at_once(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client() as client:
+            ask = {"action": "subscribe", "uri": "storage/servers"}
+            assert (await client.ask(ask))["error"]["code"] == "unknown_address"
+
+            def change(services):
+                services["storage"] = services["compute"]
+
+            await asyncio.to_thread(rewrite, fleet, change)
+            assert (await client.ask(ask))["ok"] is True
+            content = await client.content("storage/servers", lambda c: c["complete"])
+            assert list(content["regions"]) == REGIONS
+
+    run(test())
