@@ -600,7 +600,7 @@ int diff_documents(struct diff_patch *patch, const struct document *before,
 	writer_finish(&diff.writer);
 	if (!diff.outcome && text->length >= after->length)
 		diff.outcome = DIFF_LARGER;
-	if (diff.writer.failed)
+	if (diff.writer.failed || diff.before.failed || diff.after.failed)
 		fail(&diff);
 	patch->bytes = text->bytes;
 	patch->capacity = text->capacity;
