@@ -129,7 +129,9 @@ def add_figures(report, settings, window, watch, results):
     versions = results[1]["versions"]
     report.add("changes while it reads", versions)
     report.add("they would be for it", versions * settings["size"], "bytes")
-    report.add("it took", len(watch.slow.received), "bytes, the last ones at full speed")
+    report.add(
+        "it took", len(watch.slow.received), "bytes, the last ones at full speed"
+    )
     report.add("contents it got", watch.slow.received.count(b'"version":"'))
     report.add(
         "contents passed over for it", window.metric("uricast_gateway_conflated_total")

@@ -115,7 +115,9 @@ class Measured:
         report.add(f"{name}: body", ours["body_bytes"], "bytes")
         report.add("  patch", ours["patch_bytes"], "bytes")
         add_spread(report, "  scan, patch", [r["patch_us"] for r in self.ours], "µs")
-        add_spread(report, "  scan, patch / memcpy", self.ratios("patch_us", "memcpy_us"))
+        add_spread(
+            report, "  scan, patch / memcpy", self.ratios("patch_us", "memcpy_us")
+        )
         add_spread(report, "  scan alone / memcpy", self.ratios("scan_us", "memcpy_us"))
         faster = self.ratios("json_c_us", "scan_us")
         add_spread(report, "  json-c's parse / our scan", faster)
@@ -151,7 +153,9 @@ def add_answer(report, measured):
     """The case that matters most: how much faster than the fastest of the others."""
     if not measured.peers:
         return
-    fastest = max(measured.peers, key=lambda p: -statistics.median(measured.times_faster(p)))
+    fastest = max(
+        measured.peers, key=lambda p: -statistics.median(measured.times_faster(p))
+    )
     add_spread(
         report,
         f"{KEY_CASE}: times faster than {fastest}, the fastest peer",

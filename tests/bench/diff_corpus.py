@@ -63,7 +63,9 @@ def server(rng, number):
         "flavor": {"id": str(rng.randrange(9)), "vcpus": 4, "ram": 8192},
         "image": {"id": uuid(rng)},
         "addresses": [{"addr": f"10.0.{number >> 8}.{number & 255}", "version": 4}],
-        "links": [{"rel": "self", "href": f"https://dfw.example.com/v2/servers/{ident}"}],
+        "links": [
+            {"rel": "self", "href": f"https://dfw.example.com/v2/servers/{ident}"}
+        ],
         "metadata": {"role": "frontend", "owner": "ops@example.com"},
         "progress": 100,
         "key_name": None,
@@ -124,9 +126,7 @@ def cases():
 
     yield case("4 nodes, one changed", few, change_one(few, "mfree"))
     yield case("400 nodes, one changed", nodes, change_one(nodes, "mfree"))
-    yield case(
-        "400 nodes, all changed", nodes, change_some(nodes, "mfree", rng, 1.0)
-    )
+    yield case("400 nodes, all changed", nodes, change_some(nodes, "mfree", rng, 1.0))
     yield case("2000 servers, one changed", servers, change_one(servers, "status"))
     yield case(
         "2000 servers indented, one changed",

@@ -406,9 +406,7 @@ def test_interest_interval_pause_and_refresh_reach_every_region(start_fleet):
             await client.ask({"action": "pause"})
             await until(lambda: interest() == [[]] * 3, "no interest while paused")
             await client.ask({"action": "resume"})
-            await until(
-                lambda: interest() == [["1 3600000"]] * 3, "interest again"
-            )
+            await until(lambda: interest() == [["1 3600000"]] * 3, "interest again")
         await until(lambda: interest() == [[]] * 3, "no interest")
 
     run(test())
