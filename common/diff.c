@@ -440,7 +440,10 @@ static void compare_rows(struct diff *diff, uint32_t head, bool identity)
 		if (row->partner == ROWS_NONE)
 			continue;
 		before = rows->before[row->partner].token;
-		if (same_rows(diff, before, row->token))
+		/* Comparing what a small row holds is cheaper than hashing all of it. */
+		if ((token_of(&diff->after, row->token)->length > MEANING_SMALL ||
+			    (identity && row->paired)) &&
+			same_rows(diff, before, row->token))
 			continue;
 		if (identity && row->paired) {
 			/* Another row took its place. */

@@ -9,12 +9,6 @@
 #include <xxhash.h>
 
 /*
- * Values up to this size are compared byte by byte at every level, which costs less than
- * walking their tokens and keeps the sum over all levels linear in the tokens.
- */
-#define COMPARED_AT_ONCE 4096
-
-/*
  * Mostly few values need a hash, and fresh memory for all would cost more than the rest
  * of the comparison.
  */
@@ -194,6 +188,6 @@ bool meaning_same_at_once(const struct meaning *a, uint32_t a_token,
 
 	if (a_hash && b_hash)
 		return a_hash == b_hash;
-	return a->document->tokens[a_token].length <= COMPARED_AT_ONCE &&
+	return a->document->tokens[a_token].length <= MEANING_SMALL &&
 		same_bytes(a, a_token, b, b_token);
 }

@@ -11,6 +11,12 @@
 
 #include "common/diff.h"
 
+/*
+ * Bytes. Values up to this size are compared byte by byte at every level, which costs
+ * less than walking their tokens and keeps the sum over all levels linear in the tokens.
+ */
+#define MEANING_SMALL 4096
+
 /** What the rules say about a token. */
 enum meaning_mark {
 	MEANING_IGNORED = 1,    /* differences in this value do not count */

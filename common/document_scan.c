@@ -48,6 +48,7 @@ struct scan {
 	enum document_error error;
 	place failed_at;
 	uint32_t depth;
+	uint32_t deepest; /* so many levels have been in use */
 	struct level levels[DOCUMENT_DEPTH_MAX];
 };
 
@@ -465,7 +466,10 @@ static place open_container(
 
 	if (scan->depth == DOCUMENT_DEPTH_MAX)
 		return fail(scan, at, DOCUMENT_TOO_DEEP);
-	scan->depth++;
+	if (scan->depth++ == scan->deepest) {
+		scan->deepest++;
+		level->closed = 0;
+	}
 	level->container = scan->document->count;
 	level->count = 0;
 	level->object = type == DOCUMENT_OBJECT;
@@ -563,7 +567,7 @@ static place copy_value(struct scan *scan, uint32_t twin, place at)
 		to[i].next += index - twin;
 	}
 	document->count += count;
-	if (to->type == DOCUMENT_OBJECT)
+	if (to->type == DOCUMENT_OBJECT && scan->depth < scan->deepest)
 		scan->levels[scan->depth].closed = index;
 	return at + to->length;
 }
@@ -684,10 +688,13 @@ enum document_error document_scan(
 enum document_error document_scan_like(struct document *document,
 	const struct document *like, const char *bytes, size_t length, size_t *offset)
 {
-	struct scan scan = {
-		.document = document, .like = like && like->count > 0 ? like : NULL};
+	struct scan scan;
 	place at = (place)(length > 0 ? bytes : "");
 
+	/* All but the levels, which would cost more than a short document does. */
+	memset(&scan, 0, offsetof(struct scan, levels));
+	scan.document = document;
+	scan.like = like && like->count > 0 ? like : NULL;
 	document->bytes = (const char *)at;
 	document->length = length;
 	document->count = 0;
@@ -707,8 +714,9 @@ enum document_error document_scan_like(struct document *document,
 bool document_utf8_valid(const char *bytes, size_t length)
 {
 	place at = (place)bytes;
-	struct scan scan = {.end = at + length};
+	struct scan scan;
 
+	scan.end = at + length;
 	while (at && at < scan.end)
 		at = *at < 0x80 ? at + 1 : scan_utf8(&scan, at);
 	return at != NULL;

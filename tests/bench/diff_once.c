@@ -20,6 +20,7 @@
 
 #define TURNS_MIN 5
 #define TURNS_MAX 20000
+#define TURN_BYTES 100000 /* about; of less there is more than one in a turn */
 
 struct text {
 	char *bytes;
@@ -114,10 +115,12 @@ static void take_turn(struct bench *bench, enum step step)
 		[STEP_PATCH] = make_patch,
 		[STEP_JSON_C] = parse_with_json_c,
 	};
+	size_t times = TURN_BYTES / bench->after.length + 1;
 	double start_us = cpu_us();
 
-	steps[step](bench);
-	bench->us[step][bench->turns[step]++] = cpu_us() - start_us;
+	for (size_t i = 0; i < times; i++)
+		steps[step](bench);
+	bench->us[step][bench->turns[step]++] = (cpu_us() - start_us) / (double)times;
 }
 
 static void take_turns(
