@@ -1,13 +1,16 @@
 """Aggregates: one resource made of the same one in every region, whatever the regions do."""
 
 import asyncio
+import itertools
 import json
+import statistics
 import time
 
 import jsonpatch
 import pytest
 
 from harness import run, until
+from upstream import Answer
 
 REGIONS = ["dfw", "ord", "lon"]
 URI = "compute/servers"
@@ -217,6 +220,108 @@ def test_patches_applied_by_somebody_else_give_what_get_shows(start_fleet):
     run(test())
 
 
+class Steps:
+    """A region's list that changes when told to, and when each change was first served."""
+
+    def __init__(self, fleet, region):
+        self.region = region
+        self.numbers = itertools.count(1)
+        self.step = 0
+        self.served = {}
+        fleet.upstreams[REGIONS.index(region)].set_answer(PATH, self.answer)
+
+    def text(self):
+        return f"STEP {self.step}."
+
+    def answer(self, request):
+        self.served.setdefault(self.step, time.monotonic())
+        rows = servers(self.region, 20)
+        rows[7]["status"] = self.text()
+        return Answer(rows)
+
+    async def latency(self, client):
+        """Seconds from the answer that first shows the next change to the client."""
+        mark = client.mark()
+        self.step = next(self.numbers)
+
+        def arrival():
+            told = zip(client.texts[mark:], client.times[mark:])
+            return next((at for text, at in told if self.text() in text), None)
+
+        arrived = await client.until(arrival, f"{self.text()} from {self.region}")
+        return arrived - self.served[self.step]
+
+
+def test_bad_regions_hold_up_nothing_of_the_good_one_and_recover_at_once(start_fleet):
+    fleet = start(start_fleet, gateways=2)
+    steps = Steps(fleet, "lon")
+    medians, recovered, compared = {}, {}, 0
+
+    async def same_as_shown(client):
+        """What patches made of it is what GET shows of the same version, anywhere."""
+        await asyncio.sleep(0.1)
+        shown = [await asyncio.to_thread(get, fleet, number) for number in range(2)]
+        held = {client.held[URI][0]: client.held[URI][1]}
+        contents = [r.json for r in shown if etag(r) in held]
+        assert all(content == held[client.held[URI][0]] for content in contents)
+        return len(contents)
+
+    async def phase(name, client):
+        nonlocal compared
+        latencies = []
+        for _ in range(8):
+            latencies.append(await steps.latency(client))
+            compared += await same_as_shown(client)
+        medians[name] = statistics.median(latencies)
+
+    async def recovery(client, region):
+        began = time.monotonic()
+        set_region(fleet, region, servers(region))
+        await client.content(URI, lambda c: states(c)[region] == "fresh")
+        recovered[region] = time.monotonic() - began
+
+    async def test():
+        for region in REGIONS[:2]:
+            set_region(fleet, region, servers(region))
+        async with fleet.client() as client, fleet.client(1) as other:
+            await other.subscribe(URI)
+            await client.subscribe(URI, mode="patch")
+            await client.content(URI, lambda c: c["complete"])
+            await phase("all well", client)
+
+            set_region(fleet, "dfw", silent=True)
+            set_region(fleet, "ord", status=503)
+            failing = {"dfw": "stale", "ord": "stale", "lon": "fresh"}
+            await client.content(URI, lambda c: states(c) == failing)
+            held = client.held[URI][1]
+            assert held["regions"]["dfw"]["error"]["code"] == "upstream_timeout"
+            assert held["regions"]["ord"]["error"]["status"] == 503
+            # They keep what they had.
+            for region in REGIONS[:2]:
+                assert held["regions"][region]["content"] == servers(region)
+            await phase("two bad", client)
+
+            await recovery(client, "ord")
+            assert states(client.held[URI][1])["dfw"] == "stale"
+            await recovery(client, "dfw")
+            await phase("well again", client)
+            await other.until(
+                lambda: other.held[URI] == client.held[URI], "the same at the other"
+            )
+
+    run(test())
+    print(
+        "latency of a change in lon, ms: "
+        + ", ".join(f"{name} {1000 * s:.1f}" for name, s in medians.items())
+        + f"; recovered after {recovered} s; {compared} GETs compared"
+    )
+    assert medians["two bad"] < 3 * medians["all well"] + 0.1
+    # 503 backs off to the larger of its interval and 15 s, a timeout takes 3 s more.
+    assert recovered["ord"] < 18 + SLACK
+    assert recovered["dfw"] < 18 + 3 + SLACK
+    assert compared >= 24
+
+
 def test_who_comes_back_to_another_gateway_with_the_version_gets_nothing(start_fleet):
     fleet = start(start_fleet, gateways=2)
     for region in REGIONS:
@@ -303,9 +408,7 @@ def test_interest_interval_pause_and_refresh_reach_every_region(start_fleet):
             await client.ask({"action": "pause"})
             await until(lambda: interest() == [[]] * 3, "no interest while paused")
             await client.ask({"action": "resume"})
-            await until(
-                lambda: interest() == [["1 3600000"]] * 3, "interest again"
-            )
+            await until(lambda: interest() == [["1 3600000"]] * 3, "interest again")
         await until(lambda: interest() == [[]] * 3, "no interest")
 
     run(test())
