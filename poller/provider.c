@@ -295,12 +295,12 @@ static const char *refuse_uri(const char *uri)
 }
 
 enum provider_outcome provider_target(const struct provider *provider, const char *uri,
-	char **target, const char **reason)
+	struct text_room *target, const char **reason)
 {
 	*reason = refuse_uri(uri);
 	if (*reason)
 		return PROVIDER_REFUSED;
-	*target = join(provider->path, uri, "");
+	text_room_join(target, provider->path, uri, "");
 	return PROVIDER_OK;
 }
 
@@ -377,9 +377,10 @@ enum provider_outcome provider_redirect(const struct provider *provider,
 	return outcome;
 }
 
-char *provider_url(const struct provider *provider, const char *uri)
+const char *provider_url(
+	const struct provider *provider, const char *uri, struct text_room *url)
 {
 	if (!provider->base)
-		return xstrdup(uri);
-	return join(provider->origin, provider->path, uri);
+		return text_room_join(url, uri, "", "");
+	return text_room_join(url, provider->origin, provider->path, uri);
 }
