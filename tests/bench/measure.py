@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import re
+import statistics
 import time
 
 from stage import BUILD, sleep
@@ -125,10 +126,21 @@ class Report:
 
     def __init__(self):
         self.figures = []
+        self.spreads = {}  # (least, most) by name, where a figure is of passes
         self.wrong = []
 
     def add(self, name, value, unit=""):
         self.figures.append((name, value, unit))
+
+    def spread(self, name, values, unit=""):
+        """Their median, least and most: of passes."""
+        self.figures.append((name, statistics.median(values), unit))
+        if len(values) > 1:
+            self.spreads[name] = (min(values), max(values))
+
+    def ratio(self, name, values, others):
+        """Of one to the other in the same pass."""
+        self.spread(name, [one / other for one, other in zip(values, others)], "x")
 
     def check(self, name, value, expected):
         if value != expected:
@@ -152,6 +164,7 @@ class Report:
     def as_dict(self):
         return {
             "figures": {name: value for name, value, _ in self.figures},
+            "spreads": self.spreads,
             "wrong": self.wrong,
         }
 
@@ -160,6 +173,10 @@ class Report:
         print(f"\n{title}")
         for name, value, unit in self.figures:
             text = f"{value:,.3f}" if isinstance(value, float) else str(value)
-            print(f"  {name:<{width}}  {text:>14} {unit}".rstrip())
+            line = f"  {name:<{width}}  {text:>14} {unit}"
+            if name in self.spreads:
+                least, most = self.spreads[name]
+                line += f" ({least:,.3f} to {most:,.3f})"
+            print(line.rstrip())
         for text in self.wrong:
             print(f"  WRONG: {text}")

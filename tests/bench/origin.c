@@ -390,6 +390,7 @@ static const struct argp_option options[] = {
 	{"change-every", 'c', "MS", 0, "Every path takes a new value so often", 0},
 	{"changing-share", 'S', "SHARE", 0, "Only so many paths do, 0 to 1 (default 1)",
 		0},
+	{"polled-every", 'P', "MS", 0, "Tell how late requests are for that", 0},
 	{0},
 };
 
@@ -413,6 +414,10 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case 'S':
 		origin->settings.changing_share = strtod(text, NULL);
+		return 0;
+	case 'P':
+		origin->settings.polled_every_ms =
+			(int64_t)tool_number(state, text, 1, 86400000);
 		return 0;
 	case ARGP_KEY_END:
 		if (origin->port == 0)
