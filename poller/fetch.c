@@ -13,6 +13,7 @@
 #define IDLE_TRANSFERS_MAX 256 /* kept per provider, about 12 KB each */
 #define SPARE_FETCHES_MAX 256
 #define FETCH_TEXTS_LEAST 256 /* bytes of texts that most fetches do with */
+#define DELIVER_NS 2000000    /* until Redis and the sockets get their turn, too */
 #define SPARE_CONNECTIONS 8   /* kept open beyond what the caps allow at once */
 
 /*
@@ -336,13 +337,28 @@ static void on_finished(CURL *easy, CURLcode code, void *user)
 	}
 }
 
+/* Large bodies take a while to judge: what they brought first need not wait for all. */
+static void deliver_some(struct fetcher *fetcher)
+{
+	uint64_t until_ns = uv_hrtime() + DELIVER_NS;
+	struct list *link;
+
+	while ((link = list_take(&fetcher->ended))) {
+		fetch_deliver(container_of(link, struct fetch, link));
+		if (list_empty(&fetcher->ended) || uv_hrtime() < until_ns)
+			continue;
+		fetch_multi_soon(fetcher->shared.multi);
+		return;
+	}
+}
+
 static void on_round(void *user)
 {
 	struct fetcher *fetcher = user;
 	struct list *link;
 
-	while ((link = list_take(&fetcher->ended)))
-		fetch_deliver(container_of(link, struct fetch, link));
+	if (!list_empty(&fetcher->ended))
+		deliver_some(fetcher);
 	while ((link = list_take(&fetcher->ready))) {
 		struct line *line = container_of(link, struct line, ready);
 
