@@ -150,7 +150,8 @@ class Report:
         """Nobody was refused, lost, or told anything but the truth."""
         self.check("swarm: open", result["open"], result["clients"])
         for name in (
-            "failed lost missing refusals strange repeated backwards behind different"
+            "failed lost missing refusals strange repeated backwards behind different "
+            "broken"
         ).split():
             self.check(f"swarm: {name}", result[name], 0)
         for name in ("first_failure", "first_refusal", "first_strange"):

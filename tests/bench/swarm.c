@@ -60,6 +60,7 @@ struct swarm {
 	size_t per_message; /* addresses in one "uris"; 0: a message with "uri" for each
 			     */
 	size_t in_flight_max;
+	const char *mode; /* of the subscriptions: what stands behind their address */
 	double seconds;
 
 	struct client *clients;
@@ -166,7 +167,7 @@ static void subscribe_one(struct swarm *swarm, struct client *client, size_t num
 	size_t length = (size_t)sprintf(message, "{\"action\":\"subscribe\",\"uri\":\"");
 
 	length += tally_write_address(&swarm->tally, number, message + length);
-	length += (size_t)sprintf(message + length, "\"}");
+	length += (size_t)sprintf(message + length, "\"%s}", swarm->mode);
 	send_frame(swarm, client, WIRE_TEXT, message, length);
 }
 
@@ -186,7 +187,7 @@ static void subscribe_some(
 			message + length);
 		message[length++] = '"';
 	}
-	length += (size_t)sprintf(message + length, "]}");
+	length += (size_t)sprintf(message + length, "]%s}", swarm->mode);
 	send_frame(swarm, client, WIRE_TEXT, message, length);
 	free(message);
 }
@@ -523,6 +524,7 @@ enum option_key {
 	OPTION_PER_CLIENT,
 	OPTION_PER_MESSAGE,
 	OPTION_IN_FLIGHT,
+	OPTION_PATCHES,
 };
 
 static const struct argp_option options[] = {
@@ -538,6 +540,7 @@ static const struct argp_option options[] = {
 		"Subscribe to so many addresses with one message (default: one each)", 0},
 	{"in-flight", OPTION_IN_FLIGHT, "N", 0, "Connect so many at once (default 200)",
 		0},
+	{"patches", OPTION_PATCHES, NULL, 0, "Ask for patches", 0},
 	{"seconds", 's', "SECONDS", 0, "End after so long (default: at SIGTERM)", 0},
 	{0},
 };
@@ -597,6 +600,9 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	case OPTION_IN_FLIGHT:
 		swarm->in_flight_max = tool_number(state, text, 1, 4096);
 		return 0;
+	case OPTION_PATCHES:
+		swarm->mode = ",\"mode\":\"patch\"";
+		return 0;
 	case 's':
 		swarm->seconds = strtod(text, NULL);
 		return 0;
@@ -617,6 +623,7 @@ int main(int argc, char **argv)
 	};
 	static struct swarm swarm = {
 		.path = "/ws",
+		.mode = "",
 		.settings = {.pattern = "/r/%d",
 			.addresses = 1,
 			.clients = 1,
