@@ -110,6 +110,7 @@ class Stage:
         self.gateways = []
         self.pollers = []
         self.swarms = []
+        self.swarms_started = 0
 
     def __enter__(self):
         return self
@@ -172,7 +173,8 @@ class Stage:
         return self.start(kind(name, self.directory, self.redis.url, *options))
 
     def start_swarm(self, *options, gateways=None):
-        name = f"swarm{len(self.swarms) + 1}"
+        self.swarms_started += 1
+        name = f"swarm{self.swarms_started}"
         swarm = Swarm(name, self.directory, gateways or self.gateways, *options)
         self.swarms.append(swarm)
         return self.start(swarm)
