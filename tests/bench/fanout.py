@@ -8,6 +8,7 @@ pass: the host may be noisy. Servers run on one core, everything else on another
 import itertools
 import os
 import socket
+import statistics
 import sys
 import time
 
@@ -110,6 +111,10 @@ def measure_deliveries(stage, settings, report, clients, size):
             report.ratio(
                 f"{label}: {side.name} / floor", side.costs_us, sides[0].costs_us
             )
+        report.plot(
+            *("CPU per delivery, N clients of one resource", "bars", "µs"),
+            *("cpu", side.name, label, statistics.median(side.costs_us)),
+        )
         delay = result["last_client_delay"]
         report.add(f"{label}: {side.name}, last client, p50", delay["p50_ms"], "ms")
         report.add(f"{label}: {side.name}, last client, p99", delay["p99_ms"], "ms")
@@ -128,6 +133,10 @@ def measure_burst(stage, settings, report):
         result = swarm.result()
         label = f"{clients} connect at once: {name}"
         report.add(label, clients / result["connected_s"], "per s")
+        report.plot(
+            *("All connect at once", "bars", "connections per s", "burst"),
+            *(name, f"{clients} clients", clients / result["connected_s"]),
+        )
         report.add(f"{label}, CPU", used * 1e6 / clients, "µs each")
         report.check(f"{label}, failed", result["failed"] + result["lost"], 0)
         stage.stop(swarm)

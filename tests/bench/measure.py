@@ -128,6 +128,14 @@ class Report:
         self.figures = []
         self.spreads = {}  # (least, most) by name, where a figure is of passes
         self.wrong = []
+        self.plots = {}  # by title
+
+    def plot(self, title, kind, unit, file, series, x, y):
+        """Adds a point to a plot; see plot.py."""
+        found = self.plots.setdefault(
+            title, {"kind": kind, "unit": unit, "file": file, "series": {}}
+        )
+        found["series"].setdefault(series, []).append((x, y))
 
     def add(self, name, value, unit=""):
         self.figures.append((name, value, unit))
@@ -166,11 +174,13 @@ class Report:
         return {
             "figures": {name: value for name, value, _ in self.figures},
             "spreads": self.spreads,
+            "rows": self.figures,
+            "plots": self.plots,
             "wrong": self.wrong,
         }
 
     def print(self, title):
-        width = max(len(name) for name, _, _ in self.figures)
+        width = max((len(name) for name, _, _ in self.figures), default=0)
         print(f"\n{title}")
         for name, value, unit in self.figures:
             text = f"{value:,.3f}" if isinstance(value, float) else str(value)

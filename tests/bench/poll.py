@@ -11,6 +11,7 @@ Lateness: polls against their schedule, as the origin sees them, beside bare lib
 (timer.c), as many and as often, in the same seconds on the same core.
 """
 
+import statistics
 import sys
 import time
 
@@ -25,6 +26,7 @@ SETTINGS = {
     "interval_s": 0.25,
     "size": 10000,
     "connections": 64,
+    "wrk": 1,
     "passes": 5,
     "seconds": 3.0,
     "lateness": "1000,5000,20000,50000,100000,200000",
@@ -109,7 +111,9 @@ class Variant:
 
 
 def measure_costs(stage, settings, report):
-    who = ["bare loop", "poller"] + (["wrk"] if peers.wrk() else [])
+    who = ["bare loop", "poller"]
+    if settings["wrk"] and peers.wrk():
+        who.append("wrk")
     variants = [Variant(name, answer) for answer in ANSWERS for name in who]
     for number in range(settings["passes"]):
         for variant in variants:
@@ -124,12 +128,16 @@ def measure_costs(stage, settings, report):
             report.ratio(
                 f"{variant.name} / bare loop", variant.costs_us, floor.costs_us
             )
+        report.plot(
+            *("CPU per poll that finds nothing new", "bars", "µs", "cpu"),
+            *(variant.who, variant.answer, statistics.median(variant.costs_us)),
+        )
         report.spread(f"polls of {variant.name}", variant.rates, "per s of a core")
 
 
 def measure_allocations(stage, settings, report):
     """While many are polled ten times a second, but not more than can be done."""
-    resources = 50
+    resources = 200
     path = stage.directory / "allocations"
     path.write_bytes(bytes(8))
     stage.redis.client.flushall()
@@ -191,6 +199,11 @@ def measure_lateness(stage, settings, report, resources):
     )
     for quantile in ("p50", "p99", "max"):
         name = f"{quantile}_ms"
+        for who, lateness in (("polls", polls["lateness"]), ("bare timers", bare)):
+            report.plot(
+                *("How late: against the schedule, by resources", "lines", "ms"),
+                *("lateness", f"{who}, {quantile}", resources, lateness[name]),
+            )
         report.add(f"{label}: late, {quantile}", polls["lateness"][name], "ms")
         report.add(f"{label}: bare timers late, {quantile}", bare[name], "ms")
     report.add(

@@ -71,6 +71,10 @@ def measure_subscribers(stage, settings, report):
         label = f"{clients} subscribers"
         used_us = window.cpu_s(gateway.name) * 1e6 / settings["changes"]
         costs.append((clients, used_us))
+        report.plot(
+            *("CPU of a gateway per change, by subscribers", "lines", "µs"),
+            *("subscribers", "CPU", clients, used_us),
+        )
         report.add(f"{label}: CPU of gateway", used_us, "µs per change")
         for quantile in ("p50", "p99"):
             delay = result["last_client_delay"][f"{quantile}_ms"]
@@ -104,6 +108,10 @@ def measure_resources(stage, settings, report):
             "µs per poll",
         )
         add_redis(report, label, window)
+        report.plot(
+            *("CPU of Redis by resources that do not change", "lines", "% of a core"),
+            *("resources", "Redis", resources, window.cpu_share("redis")),
+        )
         shares.append((resources, window.cpu_share("redis") * 1e4))
         memory.append((resources, memory_bytes(poller.pid)))
         stored.append((resources, memory_bytes(stage.redis.pid)))
@@ -137,6 +145,10 @@ def measure_gateways(stage, settings, report):
         label = f"{gateways} gateways"
         used_us = window.cpu_s("redis") * 1e6 / changes
         costs.append((gateways, used_us))
+        report.plot(
+            *("CPU of Redis per change, by gateways", "lines", "µs"),
+            *("gateways", "Redis", gateways, used_us),
+        )
         report.add(f"{label}: CPU of Redis", used_us, "µs per change")
         sent = window.redis_commands_sent() / window.seconds
         report.add(f"{label}: commands sent to Redis", sent, "per s")
