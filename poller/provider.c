@@ -313,12 +313,12 @@ static const char *refuse_uri(const char *uri)
 }
 
 enum provider_outcome provider_target(const struct provider *provider, const char *uri,
-	char **target, const char **reason)
+	struct text_room *target, const char **reason)
 {
 	*reason = refuse_uri(uri);
 	if (*reason)
 		return PROVIDER_REFUSED;
-	*target = join(provider->path, uri, "");
+	text_room_join(target, provider->path, uri, "");
 	return PROVIDER_OK;
 }
 
@@ -395,26 +395,28 @@ enum provider_outcome provider_redirect(const struct provider *provider,
 	return outcome;
 }
 
-char *provider_url(const struct provider *provider, const char *uri)
+const char *provider_url(
+	const struct provider *provider, const char *uri, struct text_room *url)
 {
 	if (!provider->base)
-		return xstrdup(uri);
-	return join(provider->origin, provider->path, uri);
+		return text_room_join(url, uri, "", "");
+	return text_room_join(url, provider->origin, provider->path, uri);
 }
 
 char *provider_settings_url(const struct catalog_provider *settings, const char *uri)
 {
 	struct provider parsed = {0};
 	CURLU *url = curl_url();
-	char *userinfo = NULL, *text;
+	struct text_room room = {0};
+	char *userinfo = NULL;
 
 	if (url && !parse_base(&parsed, url, &userinfo, settings->url))
 		parsed.base = url;
-	text = provider_url(&parsed, uri);
+	provider_url(&parsed, uri, &room);
 	curl_url_cleanup(url);
 	free(userinfo);
 	free(parsed.origin);
 	free(parsed.authority);
 	free(parsed.path);
-	return text;
+	return room.text;
 }

@@ -23,6 +23,15 @@ enum resource_hold {
 	HOLD_LINGERING, /* nobody wants it; released soon, not polled */
 };
 
+/** What a poll needs of the catalog, looked up once for each catalog. */
+struct aim {
+	uint64_t catalog_serial;                 /* of the schedule's; 0: not looked up */
+	const struct catalog_provider *provider; /* NULL: the address means nothing */
+	struct catalog_interval interval;
+	const char *uri; /* in the address or in own_uri */
+	char *own_uri;   /* or NULL */
+};
+
 struct resource {
 	UT_hash_handle hh;
 
@@ -39,12 +48,12 @@ struct resource {
 
 	/* schedule */
 	struct schedule *schedule;
+	struct aim aim;
 	struct clock_timer due;
 	struct pace_ticket turn; /* since it was due until its transfer has ended */
 	struct health_patient patient;
 	struct provider_use *use; /* of the provider asked last; NULL: not asked yet */
 	struct fetch *fetch;   /* under way, or NULL */
-	struct poll *poll;     /* its context; freed with it */
 	bool busy;             /* a fetch or its commit is under way */
 	bool refresh;          /* somebody asked for a poll: once more after this one */
 	bool moved;            /* to be asked elsewhere than what is stored came from */

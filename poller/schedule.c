@@ -13,10 +13,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BACKOFF_MS 15000     /* a failing resource waits at most, or its interval */
-#define FENCED_RETRY_MS 1000 /* until we look again whether the lease runs */
+#define BACKOFF_MS 15000      /* a failing resource waits at most, or its interval */
+#define FENCED_RETRY_MS 1000  /* until we look again whether the lease runs */
 #define REFRESH_LEAST_MS 1000 /* between two polls that somebody asked for */
-#define DENIED_MS 60000 /* after a 401 or 403, which time alone seldom mends */
+#define DENIED_MS 60000       /* after a 401 or 403, which time alone seldom mends */
 #define BACK_MS 15000   /* those of a provider that is back are asked within this, */
 #define BACK_EACH_MS 20 /* or this for each, but within their interval */
 
@@ -24,18 +24,13 @@ struct schedule {
 	struct clock *clock;
 	struct membership *membership;
 	const struct catalog *catalog;
+	uint64_t catalog_serial; /* grows with each reload */
 	struct fetcher *fetcher;
 	struct commits *commits;
 	struct metrics *metrics;
 	struct pace *pace;
 	struct health *health;
 	struct usage *usage;
-};
-
-/* A transfer under way; resource is NULL once it is not ours any more. */
-struct poll {
-	struct schedule *schedule;
-	struct resource *resource;
 };
 
 /* ---- when ---- */
@@ -140,8 +135,8 @@ static void heed(struct schedule *schedule, struct resource *resource,
 
 /* ---- polls ---- */
 
-static struct catalog_target *resolve(
-	struct schedule *schedule, const struct resource *resource)
+static const struct catalog_target *resolve(
+	const struct schedule *schedule, const struct resource *resource)
 {
 	static struct catalog_target target;
 	static struct address address;
@@ -151,6 +146,38 @@ static struct catalog_target *resolve(
 		catalog_resolve(schedule->catalog, &address, &target) != CATALOG_OK)
 		return NULL;
 	return &target;
+}
+
+/* Most addresses end with the URI that they name. */
+static void keep_uri(struct resource *resource, const char *uri)
+{
+	size_t address_length = strlen(resource->address), length = strlen(uri);
+	const char *end = resource->address + address_length;
+
+	free(resource->aim.own_uri);
+	resource->aim.own_uri = NULL;
+	if (length <= address_length && memcmp(end - length, uri, length) == 0)
+		resource->aim.uri = end - length;
+	else
+		resource->aim.uri = resource->aim.own_uri = xstrdup(uri);
+}
+
+/* Whom to ask for @resource and how; NULL where the catalog does not know it. */
+static const struct aim *aim_of(struct schedule *schedule, struct resource *resource)
+{
+	struct aim *aim = &resource->aim;
+	const struct catalog_target *target;
+
+	if (aim->catalog_serial != schedule->catalog_serial) {
+		target = resolve(schedule, resource);
+		aim->catalog_serial = schedule->catalog_serial;
+		aim->provider = target != NULL ? target->provider : NULL;
+		if (target != NULL) {
+			aim->interval = target->interval;
+			keep_uri(resource, target->uri);
+		}
+	}
+	return aim->provider != NULL ? aim : NULL;
 }
 
 /* Whether the lease ran all through: else the lock may have been another's meanwhile. */
@@ -163,28 +190,24 @@ static bool counts(const struct schedule *schedule, const struct resource *resou
 static void end_transfer(struct schedule *schedule, struct resource *resource,
 	const struct fetch_result *result)
 {
-	struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = aim_of(schedule, resource);
 
 	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL,
 		clock_now_ms(schedule->clock) - result->started_at_ms);
 	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL_LATE,
 		result->started_at_ms - resource->due.due_ms);
-	if (target != NULL) {
-		heed(schedule, resource, &target->interval, result);
-		health_take(
-			schedule->health, target->provider, &resource->patient, result);
+	if (aim != NULL) {
+		heed(schedule, resource, &aim->interval, result);
+		health_take(schedule->health, aim->provider, &resource->patient, result);
 	}
 	pace_leave(&resource->turn, result->requests);
 }
 
 static void on_fetched(const struct fetch_result *result, void *user)
 {
-	struct poll *poll = user;
-	struct schedule *schedule = poll->schedule;
-	struct resource *resource = poll->resource;
-	struct catalog_target *target;
+	struct resource *resource = user;
+	struct schedule *schedule = resource->schedule;
 
-	free(poll);
 	resource->fetch = NULL;
 	if (result->outcome == FETCH_NOT_STARTED) {
 		resource->busy = false;
@@ -202,9 +225,11 @@ static void on_fetched(const struct fetch_result *result, void *user)
 			&resource->due, resource->moved ? 0 : FENCED_RETRY_MS);
 		return;
 	}
-	target = resolve(schedule, resource);
-	if (target != NULL)
-		commits_take(schedule->commits, resource, target, result);
+	if (aim_of(schedule, resource) != NULL)
+		commits_take(schedule->commits, resource,
+			result->outcome == FETCH_CONTENT ? resolve(schedule, resource)
+							 : NULL,
+			result);
 }
 
 /* What another upstream said of its content says nothing of this one's. */
@@ -219,63 +244,56 @@ static void forget_validators(struct resource *resource)
 	resource->confirm = true;
 }
 
-static void start_poll(struct schedule *schedule, struct resource *resource,
-	const struct catalog_target *target)
+static void start_poll(
+	struct schedule *schedule, struct resource *resource, const struct aim *aim)
 {
 	bool conditional = !resource->whole && resource->digest.text[0] != '\0';
 	struct fetch_request request;
-	struct poll *poll;
 
 	if (resource->moved)
 		forget_validators(resource);
-	usage_join(schedule->usage, target->provider, &resource->use);
-	health_asks(schedule->health, target->provider, &resource->patient);
+	usage_join(schedule->usage, aim->provider, &resource->use);
+	health_asks(schedule->health, aim->provider, &resource->patient);
 	request = (struct fetch_request){
-		.provider = target->provider,
-		.uri = target->uri,
+		.provider = aim->provider,
+		.uri = aim->uri,
 		.etag = conditional ? resource->etag : NULL,
 		.last_modified = conditional ? resource->last_modified : NULL,
 		.digest = conditional ? &resource->digest : NULL,
 	};
-	poll = xcalloc(1, sizeof(*poll));
-	poll->schedule = schedule;
-	poll->resource = resource;
 	resource->busy = true;
 	resource->refresh = false;
 	resource->started_at_ms = clock_now_ms(schedule->clock);
-	resource->fetch = fetch_start(schedule->fetcher, &request, on_fetched, poll);
-	resource->poll = poll;
+	resource->fetch = fetch_start(schedule->fetcher, &request, on_fetched, resource);
 }
 
 /* What is asked if anything is, or NULL: told of the provider's failure, or fenced. */
-static const struct catalog_target *to_ask(
-	struct schedule *schedule, struct resource *resource)
+static const struct aim *to_ask(struct schedule *schedule, struct resource *resource)
 {
-	const struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = aim_of(schedule, resource);
 	struct fetch_result result;
 
-	if (target == NULL)
+	if (aim == NULL)
 		return NULL;
 	if (!membership_valid(schedule->membership)) {
 		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
 		return NULL;
 	}
-	if (!health_spares(
-		    schedule->health, target->provider, &resource->patient, &result))
-		return target;
+	if (!health_spares(schedule->health, aim->provider, &resource->patient, &result))
+		return aim;
 	resource->busy = true;
 	resource->refresh = false;
-	commits_take(schedule->commits, resource, target, &result);
+	commits_take(schedule->commits, resource, NULL, &result);
 	return NULL;
 }
 
 static void on_turn(struct pace_ticket *ticket, void *user)
 {
 	struct resource *resource = container_of(ticket, struct resource, turn);
-	const struct catalog_target *target = to_ask(user, resource);
+	const struct aim *aim = to_ask(user, resource);
 
-	if (target != NULL)
-		start_poll(user, resource, target);
+	if (aim != NULL)
+		start_poll(user, resource, aim);
 	else
 		pace_leave(ticket, 0);
 }
@@ -289,15 +307,15 @@ static void on_due(struct clock_timer *timer)
 {
 	struct resource *resource = container_of(timer, struct resource, due);
 	struct schedule *schedule = resource->schedule;
-	const struct catalog_target *target;
+	const struct aim *aim;
 
 	if (resource->busy || is_queued(resource) || resource->hold != HOLD_KEPT)
 		return;
-	target = to_ask(schedule, resource);
-	if (target == NULL)
+	aim = to_ask(schedule, resource);
+	if (aim == NULL)
 		return;
 	resource->queued_at_ms = clock_now_ms(schedule->clock);
-	pace_wait(schedule->pace, target->provider, &resource->turn);
+	pace_wait(schedule->pace, aim->provider, &resource->turn);
 }
 
 /* ---- a provider that is down, and back ---- */
@@ -370,12 +388,11 @@ void schedule_claimed(
 	set_first_due(schedule, resource, spread_ms);
 }
 
-static bool asked_lately(
-	const struct schedule *schedule, const struct resource *resource)
+static bool asked_lately(const struct schedule *schedule, const struct resource *resource)
 {
 	return resource->started_at_ms != 0 &&
-	       clock_now_ms(schedule->clock) - resource->started_at_ms <
-		       resource->interval_ms;
+		clock_now_ms(schedule->clock) - resource->started_at_ms <
+		resource->interval_ms;
 }
 
 void schedule_reread(struct schedule *schedule, struct resource *resource)
@@ -420,13 +437,13 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource)
 	clock_timer_stop(&resource->due);
 	if (resource->fetch != NULL) {
 		fetch_cancel(resource->fetch);
-		free(resource->poll);
 		resource->fetch = NULL;
 	}
 	health_leave(&resource->patient);
 	pace_leave(&resource->turn, 1);
 	usage_leave(&resource->use);
 	commits_dropped(schedule->commits, resource);
+	free(resource->aim.own_uri);
 }
 
 void schedule_refresh(struct schedule *schedule, struct resource *resource)
@@ -454,12 +471,12 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
 	int64_t retry_ms)
 {
-	const struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = failed ? aim_of(schedule, resource) : NULL;
 
 	resource->busy = false;
-	if (failed && target != NULL)
+	if (aim != NULL)
 		health_waits(
-			schedule->health, target->provider, &resource->patient, retry_ms);
+			schedule->health, aim->provider, &resource->patient, retry_ms);
 	if (resource->hold != HOLD_KEPT)
 		return;
 	resource->failures = failed ? resource->failures + 1 : 0;
@@ -485,6 +502,7 @@ struct schedule *schedule_new(struct clock *clock, struct redis *redis,
 	schedule->clock = clock;
 	schedule->membership = membership;
 	schedule->catalog = catalog;
+	schedule->catalog_serial = 1;
 	schedule->fetcher = fetcher;
 	schedule->commits = commits;
 	schedule->metrics = metrics;
@@ -505,6 +523,8 @@ void schedule_free(struct schedule *schedule)
 void schedule_reload(struct schedule *schedule, const struct catalog *catalog)
 {
 	schedule->catalog = catalog;
+	schedule->catalog_serial++;
+	pace_reload(schedule->pace);
 }
 
 size_t schedule_waiting(const struct schedule *schedule)
