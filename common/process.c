@@ -2,9 +2,12 @@
 
 #include "common/log.h"
 
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,16 +66,74 @@ void process_refused(struct process *process, const char *reason)
 	uv_stop(process->loop);
 }
 
+/* ---- metrics ---- */
+
 void process_start_metrics(struct metrics *metrics)
 {
-	metrics_set(metrics, METRIC_UP_SINCE, (int64_t)time(NULL));
+	metrics_set(metrics, METRIC_BUILD, 1);
+	metrics_set(metrics, METRIC_START_TIME, (int64_t)time(NULL));
 }
 
-void process_redis_metrics(const struct redis *redis, struct metrics *metrics)
+/* Linux tells the number itself since 6.2; else they are counted. */
+static int64_t open_files(void)
+{
+	struct stat about;
+	int64_t count = -3; /* ".", "..", and the directory itself */
+	DIR *directory;
+
+	if (stat("/proc/self/fd", &about) == 0 && about.st_size > 0)
+		return about.st_size;
+	directory = opendir("/proc/self/fd");
+	if (directory == NULL)
+		return 0;
+	while (readdir(directory) != NULL)
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static int64_t microseconds(struct timeval time)
+{
+	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
+
+static void memory_metrics(struct metrics *metrics)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long page = sysconf(_SC_PAGESIZE), size = 0, resident = 0;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%ld %ld", &size, &resident) == 2) {
+		metrics_set(metrics, METRIC_VIRTUAL, (int64_t)size * page);
+		metrics_set(metrics, METRIC_RESIDENT, (int64_t)resident * page);
+	}
+	fclose(file);
+}
+
+static void system_metrics(struct metrics *metrics)
+{
+	struct rusage usage;
+	struct rlimit files;
+
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		metrics_set(metrics, METRIC_CPU,
+			microseconds(usage.ru_utime) + microseconds(usage.ru_stime));
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		metrics_set(metrics, METRIC_FILES_MOST, (int64_t)files.rlim_cur);
+	metrics_set(metrics, METRIC_OPEN_FILES, open_files());
+	memory_metrics(metrics);
+}
+
+void process_metrics(const struct redis *redis, struct metrics *metrics)
 {
 	struct redis_counters counters;
 
+	system_metrics(metrics);
 	redis_counters(redis, &counters);
+	metrics->histograms[HISTOGRAM_REDIS_COMMAND] = counters.latency;
+	metrics_set(metrics, METRIC_REDIS_WAITING, (int64_t)counters.waiting);
+	metrics_set(metrics, METRIC_REDIS_TIMEOUTS, (int64_t)counters.timeouts);
 	metrics_set(metrics, METRIC_REDIS_UP, redis_is_up(redis));
 	metrics_set(metrics, METRIC_REDIS_COMMANDS, (int64_t)counters.commands);
 	metrics_set(metrics, METRIC_REDIS_RECONNECTS, (int64_t)counters.reconnects);

@@ -33,8 +33,9 @@ void process_fini(struct process *process);
 /** Redis refuses us for what only a person can mend: ends the process if it never took us. */
 void process_refused(struct process *process, const char *reason);
 
+/** Sets what stays as it is, and before each look what both programs show alike. */
 void process_start_metrics(struct metrics *metrics);
-void process_redis_metrics(const struct redis *redis, struct metrics *metrics);
+void process_metrics(const struct redis *redis, struct metrics *metrics);
 
 /** Lets handles that are closing finish, then closes @loop. */
 void process_close_loop(uv_loop_t *loop);

@@ -117,7 +117,8 @@ static void on_renewing(void *user)
 	const int64_t *values = gateway->metrics.values;
 
 	count_topics(gateway);
-	membership_fact(gateway->membership, "clients", values[METRIC_CLIENTS]);
+	membership_fact(
+		gateway->membership, "clients", server_count_clients(gateway->server));
 	membership_fact(
 		gateway->membership, "subscriptions", values[METRIC_SUBSCRIPTIONS]);
 	membership_fact(gateway->membership, "resources", values[METRIC_TOPICS]);
@@ -148,7 +149,8 @@ static char *write_metrics(size_t *length, void *user)
 	struct gateway *gateway = user;
 
 	count_topics(gateway);
-	process_redis_metrics(gateway->redis, &gateway->metrics);
+	server_count_clients(gateway->server);
+	process_metrics(gateway->redis, &gateway->metrics);
 	return metrics_write(&gateway->metrics, METRICS_GATEWAY, length);
 }
 
@@ -228,7 +230,7 @@ static void on_stop(void *user)
 	struct gateway *gateway = user;
 
 	log_info("leaving: sending clients away clients=%lld",
-		(long long)gateway->metrics.values[METRIC_CLIENTS]);
+		(long long)server_count_clients(gateway->server));
 	reload_end(&gateway->reload);
 	clock_timer_start_in(&gateway->leave, LEAVE_MS);
 	membership_leave(gateway->membership, on_left, gateway);

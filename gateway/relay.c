@@ -622,6 +622,14 @@ static void on_refreshed(struct topic *topic, void *user)
 	redis_command(relay->redis, &args, NULL, NULL);
 }
 
+static void on_served(int64_t answered_at_ms, void *user)
+{
+	struct relay *relay = user;
+
+	metrics_observe_ms(relay->metrics, HISTOGRAM_DELAY,
+		clock_wall_ms(relay->clock) - answered_at_ms);
+}
+
 /* ---- changes ---- */
 
 static void read_again(struct relay *relay, struct topic *topic)
@@ -1008,7 +1016,8 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	const struct topic_events events = {.wanted = on_wanted,
 		.unwanted = on_unwanted,
 		.needed = on_needed,
-		.refreshed = on_refreshed};
+		.refreshed = on_refreshed,
+		.served = on_served};
 
 	relay->clock = clock;
 	relay->redis = redis;

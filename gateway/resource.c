@@ -26,6 +26,7 @@ struct visit {
 	struct http_connection *connection;
 	struct subscription subscription;
 	struct asked asked;
+	bool waits;
 };
 
 /* What can be said of a resource now. */
@@ -268,6 +269,9 @@ static enum finding look(const struct visit *visit)
 
 static void visit_free(struct visit *visit)
 {
+	if (visit->waits)
+		metrics_add(
+			visit->asked.site->shared->metrics, METRIC_CLIENTS_LONGPOLL, -1);
 	topic_unsubscribe(&visit->subscription);
 	free(visit->asked.headers);
 	free(visit->asked.if_none_match);
@@ -307,6 +311,13 @@ static void on_owed(struct subscription *subscription)
 static int64_t patience_s(const struct visit *visit)
 {
 	return visit->asked.wait_s > 0 ? visit->asked.wait_s : RESOURCE_PATIENCE_S;
+}
+
+static void wait(struct visit *visit)
+{
+	visit->waits = true;
+	metrics_add(visit->asked.site->shared->metrics, METRIC_CLIENTS_LONGPOLL, 1);
+	http_wait(visit->connection, &visit->waiter, patience_s(visit) * 1000);
 }
 
 static void on_patience(struct http_waiter *waiter)
@@ -396,7 +407,7 @@ static void answer_once(struct site_request *request, const struct query *query)
 	}
 	visit->asked.hit = look(visit) != FINDING_NOTHING;
 	if (!answer_if_found(visit, true))
-		http_wait(visit->connection, &visit->waiter, patience_s(visit) * 1000);
+		wait(visit);
 }
 
 void resource_answer(struct site_request *request)

@@ -52,17 +52,9 @@ struct server {
 
 static char error_text[256];
 
-/* ---- counting ---- */
-
-static void count_clients(struct server *server, int change)
-{
-	server->client_count += (uint32_t)change;
-	metrics_set(server->settings.metrics, METRIC_CLIENTS, server->client_count);
-}
-
 static void on_http_closed(void *user)
 {
-	count_clients(container_of((struct site *)user, struct server, site), -1);
+	container_of((struct site *)user, struct server, site)->client_count--;
 }
 
 /* ---- what libwebsockets tells ---- */
@@ -144,7 +136,7 @@ static int on_destroyed(struct connection *connection, void *in, size_t length)
 
 	on_closed(connection, in, length);
 	if (!connection->failed)
-		count_clients(server, -1);
+		server->client_count--;
 	list_remove(&connection->in_server);
 	free(connection);
 	return 0;
@@ -236,13 +228,13 @@ static void on_websocket(int fd, bool single, bool authenticated, void *user)
 	connection->authenticated = authenticated;
 	connection->failed = true; /* until it is taken: it may be destroyed before */
 	list_append(&server->connections, &connection->in_server);
-	count_clients(server, -1);
+	server->client_count--;
 	/* One that fails is destroyed by a callback, now or later, or by no one: then it
 	 * stays in the list. */
 	if (lws_adopt_descriptor_vhost_via_info(&adoption) == NULL)
 		return;
 	connection->failed = false;
-	count_clients(server, 1);
+	server->client_count++;
 }
 
 /* Unread and at once: whoever is too many must cost nothing. */
@@ -254,7 +246,7 @@ static void refuse_client(struct server *server, int fd)
 		"{\"error\":{\"code\":\"too_many_clients\","
 		"\"message\":\"this gateway serves as many clients as it may\"}}\n";
 
-	metrics_add(server->settings.metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(server->settings.metrics, METRIC_REFUSED_CAP, 1);
 	if (send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
@@ -269,7 +261,7 @@ static void on_accept(int fd, void *user)
 		return;
 	}
 	limit_buffers(fd);
-	count_clients(server, 1);
+	server->client_count++;
 	http_serve(server->http, fd);
 }
 
@@ -405,6 +397,17 @@ bool server_reload(
 void server_set_catalog(struct server *server, const struct catalog *catalog)
 {
 	server->shared.catalog = catalog;
+}
+
+uint32_t server_count_clients(struct server *server)
+{
+	struct metrics *metrics = server->settings.metrics;
+	const int64_t *values = metrics->values;
+
+	metrics_set(metrics, METRIC_CLIENTS_HTTP,
+		server->client_count - values[METRIC_CLIENTS_WEBSOCKET] -
+			values[METRIC_CLIENTS_SSE] - values[METRIC_CLIENTS_LONGPOLL]);
+	return server->client_count;
 }
 
 int server_port(const struct server *server)

@@ -46,6 +46,9 @@ bool server_reload(
 /** Only the catalog is another. */
 void server_set_catalog(struct server *server, const struct catalog *catalog);
 
+/** Sets the metrics of what the wires do not count. Returns the number of connections. */
+uint32_t server_count_clients(struct server *server);
+
 /**
  * Accepts nobody any more and sends everybody away.
  *

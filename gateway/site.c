@@ -162,7 +162,7 @@ static bool may_come(struct site_request *request)
 	verdict = access_judge(shared->access, request->origin, host);
 	if (verdict == ACCESS_OK)
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_ORIGIN, 1);
 	site_refuse(request, 403, "origin_denied", access_verdict_text(verdict));
 	return false;
 }
@@ -192,7 +192,7 @@ static bool shows_token(struct site_request *request)
 	if (token.start != NULL &&
 		access_token_valid(shared->access, token.start, token.length))
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_TOKEN, 1);
 	site_refuse(request, 401, "unauthorized", "this gateway wants a token: Bearer");
 	return false;
 }

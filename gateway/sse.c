@@ -123,6 +123,7 @@ static void send_text(struct stream *stream, const char *text)
 
 static void stream_free(struct stream *stream)
 {
+	metrics_add(stream->sse->shared->metrics, METRIC_CLIENTS_SSE, -1);
 	client_fini(&stream->client);
 	sse_event_fini(&stream->event);
 	list_remove(&stream->in_all);
@@ -152,6 +153,7 @@ static struct stream *stream_new(struct sse *sse, struct http_connection *connec
 	stream->http = (struct http_stream){on_writable, on_gone};
 	client_init(&stream->client, sse->shared, &wire, false, true);
 	list_append(&sse->streams, &stream->in_all);
+	metrics_add(sse->shared->metrics, METRIC_CLIENTS_SSE, 1);
 	return stream;
 }
 

@@ -71,6 +71,8 @@ struct topic {
 	size_t content_length;
 	char *media_type; /* of a text; NULL: JSON */
 	char *text;       /* the content where it is a text; else it lies in the frame */
+	int64_t answered_at_ms; /* what is being served came with this answer; 0: none */
+	bool awaits_content;    /* somebody was not served: it has to be read first */
 	bool read_first;  /* somebody claims to hold something newer */
 	char address[];
 };
@@ -179,6 +181,17 @@ static void stop_fan_out(struct topic *topic)
 	clock_timer_stop(&topic->fan_out);
 }
 
+static void all_served(struct topic *topic)
+{
+	const struct feeder *feeder = topic->feeder;
+
+	if (topic->answered_at_ms == 0 || topic->awaits_content)
+		return;
+	if (feeder->events.served != NULL && topic->visible_count > 0)
+		feeder->events.served(topic->answered_at_ms, feeder->user);
+	topic->answered_at_ms = 0;
+}
+
 /* Tells the next slice of subscriptions, those behind the cursor first. */
 static void fan_out_slice(struct topic *topic)
 {
@@ -188,6 +201,7 @@ static void fan_out_slice(struct topic *topic)
 
 		if (link == &topic->subscriptions) {
 			stop_fan_out(topic);
+			all_served(topic);
 			return;
 		}
 		/* Moved on first: the callback may drop any subscription, this one too.
@@ -398,6 +412,7 @@ static struct frame *owed_version(
 		subscription->version_given == topic->patch_base)
 		return topic->patch;
 	if (subscription->version_given > topic->version || !content_is_here(topic)) {
+		topic->awaits_content = true;
 		topic->feeder->events.needed(topic, topic->feeder->user);
 		return NULL;
 	}
@@ -628,6 +643,7 @@ static int take_content(struct topic *topic, const struct change *change)
 		? xstrndup(change->media_type.start, change->media_type.length)
 		: NULL;
 	topic->content_version = change->version;
+	topic->awaits_content = false;
 	return 0;
 }
 
@@ -721,6 +737,7 @@ int topic_apply(struct topic *topic, const struct change *change)
 		return r;
 	topic->revision = change->revision;
 	topic->interval_ms = change->interval_ms;
+	topic->answered_at_ms = change->answered_at_ms;
 	take_state(topic, change);
 	topic_checked(topic, change->checked_at_ms);
 	fan_out(topic);

@@ -56,6 +56,9 @@ struct topic_events {
 	void (*needed)(struct topic *topic, void *user);
 	/* Somebody asks for a poll now. */
 	void (*refreshed)(struct topic *topic, void *user);
+	/* Everybody there is was served what an upstream's answer, which ended then by
+	 * the wall clock of a poller's host, has changed. NULL: nobody measures. */
+	void (*served)(int64_t answered_at_ms, void *user);
 	/* Somebody asks when; NULL: by what was applied. */
 	struct topic_times (*times)(const struct topic *topic, void *user);
 };

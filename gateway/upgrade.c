@@ -109,7 +109,8 @@ static bool judge_token(
 static void refuse(struct site_request *request, unsigned status, const char *code,
 	const char *message)
 {
-	metrics_add(request->site->shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(request->site->shared->metrics,
+		status == 401 ? METRIC_REFUSED_TOKEN : METRIC_REFUSED_HANDSHAKE, 1);
 	site_refuse(request, status, code, message);
 }
 

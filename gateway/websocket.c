@@ -578,6 +578,7 @@ struct websocket *websocket_new(struct websockets *websockets,
 	websocket->connection = connection;
 	client_init(&websocket->client, websockets->shared, &wire, single, authenticated);
 	list_append(&websockets->all, &websocket->in_all);
+	metrics_add(websockets->shared->metrics, METRIC_CLIENTS_WEBSOCKET, 1);
 	websocket->connected_at_ms = now_ms(websocket);
 	websocket->heard_at_ms = websocket->connected_at_ms;
 	return websocket;
@@ -587,6 +588,7 @@ void websocket_free(struct websocket *websocket)
 {
 	if (websocket == NULL)
 		return;
+	metrics_add(websocket->client.shared->metrics, METRIC_CLIENTS_WEBSOCKET, -1);
 	client_fini(&websocket->client);
 	forget_message(websocket);
 	frame_release(websocket->partial);

@@ -57,6 +57,7 @@ struct answer {
 	char *etag;
 	char *last_modified;
 	int64_t checked_at_ms;
+	int64_t answered_at_ms; /* by this host's wall clock; 0: nobody was asked */
 	uint32_t apart_ms;
 
 	char *body; /* on FETCH_CONTENT */
@@ -184,11 +185,27 @@ static void keep_content(
 	answer->body = NULL;
 }
 
+static void count_change(const struct answer *answer)
+{
+	struct metrics *metrics = answer->commits->metrics;
+	size_t patch_length = answer->judgement.patch.length;
+
+	if (patch_length == 0) {
+		metrics_add(metrics, METRIC_CHANGES_WHOLE, 1);
+		return;
+	}
+	metrics_add(metrics, METRIC_CHANGES_PATCH, 1);
+	metrics_add(metrics, METRIC_PATCH_BYTES, (int64_t)patch_length);
+	metrics_add(metrics, METRIC_PATCHED_BYTES, (int64_t)answer->length);
+}
+
 static void on_committed(
 	struct resource *resource, struct answer *answer, const redisReply *reply)
 {
-	if (answer->verdict.changed)
+	if (answer->verdict.changed) {
+		count_change(answer);
 		keep_content(answer->commits, resource, answer);
+	}
 	if (!answer->verdict.failed) {
 		resource->uncommitted = false;
 		keep_validators(resource, answer);
@@ -288,6 +305,8 @@ static struct answer *answer_new(struct commits *commits, const struct resource 
 	answer->claim_id = resource->claim_id;
 	answer->status = result->status;
 	answer->digest = result->digest;
+	if (result->outcome != FETCH_SPARED)
+		answer->answered_at_ms = clock_wall_ms(commits->clock);
 	answer->apart_ms = resource->apart_ms > resource->interval_ms
 		? resource->apart_ms
 		: resource->interval_ms;
@@ -357,6 +376,7 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	redis_args_number(&args, answer->checked_at_ms);
 	redis_args_number(&args, answer->apart_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
+	redis_args_number(&args, answer->answered_at_ms);
 	add_fields(&args, answer);
 	answer->verdict.error = NULL;
 	redis_script(commits->redis, REDIS_SCRIPT_COMMIT, &args, REDIS_NORMAL, on_answer,

@@ -219,7 +219,7 @@ static char *write_metrics(size_t *length, void *user)
 	metrics_set(
 		metrics, METRIC_PROVIDERS_DOWN, (int64_t)schedule_down(poller->schedule));
 	metrics_set(metrics, METRIC_OWNED, (int64_t)claim_count(poller->claim));
-	process_redis_metrics(poller->redis, metrics);
+	process_metrics(poller->redis, metrics);
 	return metrics_write(metrics, METRICS_POLLER, length);
 }
 

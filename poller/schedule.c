@@ -152,6 +152,10 @@ static void end_transfer(struct schedule *schedule, struct resource *resource,
 {
 	struct catalog_target *target = resolve(schedule, resource);
 
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL,
+		clock_now_ms(schedule->clock) - result->started_at_ms);
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL_LATE,
+		result->started_at_ms - resource->due.due_ms);
 	if (target != NULL) {
 		heed(schedule, resource, &target->interval, result);
 		health_take(

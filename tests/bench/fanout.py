@@ -54,7 +54,7 @@ class Publisher:
         stored = {"revision": self.revision, "version": self.revision, "state": "fresh"}
         stored |= {"type": "json", "checked_at": now_ms(), "interval_ms": HOUR_MS}
         header = f"{self.revision} {before} {self.revision} {before} fresh json "
-        header += f"{now_ms()} {HOUR_MS} {len(content)} 0 0\n"
+        header += f"{now_ms()} {HOUR_MS} {len(content)} 0 0 {now_ms()}\n"
         pipeline = self.redis.pipeline()
         pipeline.hset(
             f"uricast:resource:{self.address}", mapping={**stored, "content": content}

@@ -431,7 +431,7 @@ def test_a_first_commit_stores_and_publishes_the_whole(shard, heard):
     heard()
     revision, version = shard.committed(
         "p", "/a", content='{"n":"é"}', checked_at=123, interval_ms=2500, polls=9,
-        fields={"digest": "d", "type": "json", "status": 200},
+        answered_at=124, fields={"digest": "d", "type": "json", "status": 200},
     )  # fmt: skip
     assert revision == version
     stored = shard.resource("/a")
@@ -446,6 +446,7 @@ def test_a_first_commit_stores_and_publishes_the_whole(shard, heard):
             "revision": revision, "previous_revision": 0, "version": version,
             "previous_version": 0, "state": "fresh", "type": "json", "checked_at": 123,
             "interval_ms": 2500, "content": '{"n":"é"}', "patch": "", "error": "",
+            "answered_at": 124,
         }  # fmt: skip
     ]
     assert shard.owned("p") == {"/a": "123"}
