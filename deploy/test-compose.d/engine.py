@@ -55,12 +55,20 @@ class Engine:
             say("engine      the one that runs here")
             return self
         if not shutil.which("dockerd"):
-            raise SystemExit("no engine answers, and there is no dockerd (package docker.io)")
+            raise SystemExit(
+                "no engine answers, and there is no dockerd (package docker.io)"
+            )
         os.environ["DOCKER_HOST"] = f"unix://{RUN}/docker.sock"
         RUN.mkdir(parents=True, exist_ok=True)
         with open(RUN / "dockerd.log", "wb") as log:
             self.own = subprocess.Popen(
-                ["dockerd", "--data-root", CACHE / "docker", "--exec-root", RUN / "exec"]
+                [
+                    "dockerd",
+                    "--data-root",
+                    CACHE / "docker",
+                    "--exec-root",
+                    RUN / "exec",
+                ]
                 + ["--pidfile", RUN / "dockerd.pid", "-H", os.environ["DOCKER_HOST"]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,7 +119,9 @@ def pulled(image):
     if have(image):
         return True
     with contextlib.suppress(subprocess.TimeoutExpired):
-        return run("docker", "pull", image, deadline=PULL_S, check=False).returncode == 0
+        return (
+            run("docker", "pull", image, deadline=PULL_S, check=False).returncode == 0
+        )
     return False
 
 
@@ -141,7 +151,10 @@ def make_base():
 
 def prepare_images():
     """Names of images by what docker-compose.yml calls them in its variables."""
-    images = {"URICAST_IMAGE": "uricast-test/uricast", "DEMO_IMAGE": "uricast-test/demo"}
+    images = {
+        "URICAST_IMAGE": "uricast-test/uricast",
+        "DEMO_IMAGE": "uricast-test/demo",
+    }
     base, stand_ins = BASE, []
     if not pulled(BASE):
         base = make_base()

@@ -60,8 +60,12 @@ class Viewer:
         elif "patch" in frame:
             version, content = self.held[uri]
             if frame["base"] != version:
-                return self.wrong.append(f"a patch of {uri} from {frame['base']}, not {version}")
-            self.hold(uri, frame["version"], jsonpatch.apply_patch(content, frame["patch"]))
+                return self.wrong.append(
+                    f"a patch of {uri} from {frame['base']}, not {version}"
+                )
+            self.hold(
+                uri, frame["version"], jsonpatch.apply_patch(content, frame["patch"])
+            )
         elif "state" in frame:
             self.stale += frame["state"] == "stale"
         elif "error" in frame:
@@ -71,9 +75,13 @@ class Viewer:
     def hold(self, uri, version, content):
         before = self.held.get(uri)
         if before and int(version) < int(before[0]):
-            self.wrong.append(f"version of {uri} went from {before[0]} back to {version}")
+            self.wrong.append(
+                f"version of {uri} went from {before[0]} back to {version}"
+            )
         if before and content["n"] < before[1]["n"]:
-            self.wrong.append(f"{uri} went from {before[1]['n']} back to {content['n']}")
+            self.wrong.append(
+                f"{uri} went from {before[1]['n']} back to {content['n']}"
+            )
         if before and version == before[0] and content != before[1]:
             self.wrong.append(f"{uri} is two things at version {version}")
         self.changes += not before or version != before[0]
@@ -89,7 +97,9 @@ class WebSocketViewer(Viewer):
     async def visit(self):
         url = self.url.replace("https:", "wss:") + "/ws"
         # The page's own origin, as a browser says it.
-        async with self.session.ws_connect(url, origin=self.url, max_msg_size=0) as socket:
+        async with self.session.ws_connect(
+            url, origin=self.url, max_msg_size=0
+        ) as socket:
             for number, uri in enumerate(self.uris):
                 ask = {"action": "subscribe", "uri": uri, "mode": "patch", "id": number}
                 if uri in self.held:
