@@ -76,6 +76,7 @@ static void draft_init(struct config_draft *draft, enum config_program program)
 		.message_max_bytes = 64 << 10,
 		.messages_per_s = 50,
 	};
+	draft->config.drain.spread_ms = 5000;
 }
 
 static void read_everything(struct config_draft *draft, const struct options *options)

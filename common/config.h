@@ -23,6 +23,12 @@ struct config_gateway_limits {
 	uint32_t messages_per_s;	/* per connection, bursts of as many; default 50 */
 };
 
+/** How a gateway that is told to stop sends its clients away. */
+struct config_drain {
+	uint32_t delay_ms;  /* not ready, but serving, before it begins; default 0 */
+	uint32_t spread_ms; /* over which they are sent away evenly; default 5 s */
+};
+
 struct config {
 	enum config_program program;
 	char *redis; /* redis://[user:password@]host:port/db or unix:/path */
@@ -37,6 +43,7 @@ struct config {
 	char **origins;
 	size_t origin_count;
 	struct config_gateway_limits limits;
+	struct config_drain drain;
 
 	struct catalog *catalog; /* owned */
 	bool assumed;	  /* no file describes a service: the default provider only */

@@ -435,6 +435,19 @@ static void read_gateway_limits(struct reader *reader, uint32_t token, void *fie
 	reader_members(reader, token, members, field);
 }
 
+static void read_drain(struct reader *reader, uint32_t token, void *field)
+{
+	static const struct member members[] = {
+		MEMBER_VALUE("delay", TAKES_AMOUNT, config_value_drain,
+			struct config_drain, delay_ms),
+		MEMBER_VALUE("spread", TAKES_AMOUNT, config_value_drain,
+			struct config_drain, spread_ms),
+		MEMBER_END,
+	};
+
+	reader_members(reader, token, members, field);
+}
+
 static const struct member gateway_members[] = {
 	MEMBER_VALUE("listen", TAKES_TEXT, config_value_listen, struct config, listen),
 	MEMBER_VALUE("metrics", TAKES_TEXT, config_value_listen, struct config,
@@ -443,6 +456,7 @@ static const struct member gateway_members[] = {
 		"token_file", TAKES_TEXT, config_value_path, struct config, token_file),
 	MEMBER_TREE("origins", read_origins, 0),
 	MEMBER_PARTS("limits", read_gateway_limits, offsetof(struct config, limits)),
+	MEMBER_PARTS("drain", read_drain, offsetof(struct config, drain)),
 	MEMBER_END,
 };
 

@@ -18,6 +18,7 @@ enum option_group {
 	GROUP_NETWORK = 1,
 	GROUP_UPSTREAM,
 	GROUP_CLIENTS,
+	GROUP_DRAIN,
 	GROUP_FLEET,
 	GROUP_PROCESS,
 	GROUP_COUNT,
@@ -96,6 +97,16 @@ static const struct setting settings[] = {
 		"gateway's own only)",
 		GATEWAY, GROUP_CLIENTS, true, config_value_origin, FIELD(config.origins),
 		FIELD(config.origin_count)},
+	{"drain-delay", "SECONDS",
+		"Fail /readyz and go on serving for this long first, so that load "
+		"balancers notice (default 0)",
+		GATEWAY, GROUP_DRAIN, false, config_value_drain,
+		FIELD(config.drain.delay_ms), 0},
+	{"drain", "SECONDS",
+		"Then send clients away, evenly over this long; 0: all at once (default "
+		"5)",
+		GATEWAY, GROUP_DRAIN, false, config_value_drain,
+		FIELD(config.drain.spread_ms), 0},
 	{"prefix", "TEXT", "Begins every key in Redis (default uricast)", BOTH,
 		GROUP_FLEET, false, config_value_prefix, FIELD(config.prefix), 0},
 	{"lease", "SECONDS",
@@ -104,10 +115,10 @@ static const struct setting settings[] = {
 		"(default 3)",
 		BOTH, GROUP_FLEET, false, config_value_lease, FIELD(config.lease_ms), 0},
 	{"config", "PATH",
-		"Read the file PATH first, or every *.json of the directory PATH; options "
+		"Read the file PATH first, or every *.json of the directory PATH; "
+		"options "
 		"and variables win over it",
-		BOTH,
-		GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
+		BOTH, GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
 	{"log-level", "LEVEL", "error, warn, info or debug (default info)", BOTH,
 		GROUP_PROCESS, false, config_value_log_level, FIELD(config.log_level), 0},
 	{"check-config", NULL,
@@ -121,6 +132,7 @@ static const char *const group_titles[] = {
 	[GROUP_NETWORK] = "Where to connect:",
 	[GROUP_UPSTREAM] = "One upstream (several are described in a --config file):",
 	[GROUP_CLIENTS] = "Who may connect:",
+	[GROUP_DRAIN] = "When it is told to stop (SIGTERM):",
 	[GROUP_FLEET] = "The same for all processes of a fleet:",
 	[GROUP_PROCESS] = "This process:",
 };

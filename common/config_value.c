@@ -200,6 +200,11 @@ const char *config_value_lease(const char *text, void *field)
 	return read_duration(text, 1000, 600000, "is no lease from 1s to 10m", field);
 }
 
+const char *config_value_drain(const char *text, void *field)
+{
+	return read_duration(text, 0, 600000, "is above 10m", field);
+}
+
 const char *config_value_interval(const char *text, void *field)
 {
 	return read_duration(text, CATALOG_INTERVAL_LEAST_MS, CATALOG_INTERVAL_MOST_MS,

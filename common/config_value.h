@@ -32,6 +32,7 @@ const char *config_value_identity(const char *text, void *field);
 
 /* Into uint32_t; durations in milliseconds. */
 const char *config_value_lease(const char *text, void *field);
+const char *config_value_drain(const char *text, void *field);
 const char *config_value_interval(const char *text, void *field);
 const char *config_value_timeout(const char *text, void *field);
 const char *config_value_concurrency(const char *text, void *field);

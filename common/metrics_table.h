@@ -58,13 +58,16 @@
 	METRIC(REFUSED_CAP, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"too_many\"}", \
 		"Connections and requests refused, by reason: the cap of clients, Origin and " \
-		"Host, a missing or wrong token, or a handshake that is none.") \
+		"Host, a missing or wrong token, a handshake that is none, or a gateway that " \
+		"is about to stop.") \
 	METRIC(REFUSED_ORIGIN, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"origin\"}", "") \
 	METRIC(REFUSED_TOKEN, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"token\"}", "") \
 	METRIC(REFUSED_HANDSHAKE, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"handshake\"}", "") \
+	METRIC(REFUSED_DRAINING, METRICS_GATEWAY, counter, \
+		"uricast_gateway_clients_refused_total{reason=\"draining\"}", "") \
 	METRIC(SUBSCRIPTIONS, METRICS_GATEWAY, gauge, "uricast_gateway_subscriptions", \
 		"Subscriptions of all clients now.") \
 	METRIC(TOPICS, METRICS_GATEWAY, gauge, "uricast_gateway_resources", \

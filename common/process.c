@@ -14,12 +14,17 @@
 static void on_signal(uv_signal_t *handle, int signal_number)
 {
 	struct process *process = handle->data;
+	enum process_stop stop = PROCESS_DRAINING;
 
-	if (process->stopping) {
-		log_warn("second signal, ending at once signal=%d", signal_number);
+	/* Whoever sits at a terminal, or asks twice, is in a hurry. */
+	if (signal_number == SIGINT || process->stop != PROCESS_RUNNING)
+		stop = PROCESS_HURRYING;
+	if (process->stop == PROCESS_HURRYING) {
+		log_warn("told to stop once more, ending at once signal=%d",
+			signal_number);
 		_exit(1);
 	}
-	process->stopping = true;
+	process->stop = stop;
 	process->on_stop(process->user);
 }
 

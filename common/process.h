@@ -10,13 +10,19 @@
 #include <stdbool.h>
 #include <uv.h>
 
+enum process_stop {
+	PROCESS_RUNNING,
+	PROCESS_DRAINING, /* told to stop: in good order */
+	PROCESS_HURRYING, /* told so by SIGINT, or again: as soon as can be */
+};
+
 struct process {
 	uv_loop_t *loop;
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
 	void (*on_stop)(void *user);
 	void *user;
-	bool stopping;
+	enum process_stop stop;
 	bool was_up; /* Redis has taken us once */
 	int status;  /* of the exit */
 };
@@ -24,7 +30,8 @@ struct process {
 /**
  * Watches SIGTERM and SIGINT, ignores SIGPIPE, raises the limit of open files.
  *
- * @on_stop  runs at the first signal; the second one ends the process at once
+ * @on_stop  runs whenever process->stop has changed; a signal after that ends the process
+ *           at once
  */
 void process_init(struct process *process, uv_loop_t *loop, void (*on_stop)(void *user),
 	void *user);

@@ -38,8 +38,10 @@ struct gateway {
 	struct server *server;
 	struct monitor *monitor;
 
+	struct clock_timer drain_delay;
 	struct clock_timer leave;
-	bool left;	   /* the fleet */
+	bool leaving; /* the fleet */
+	bool left;
 	bool clients_gone;
 };
 
@@ -137,8 +139,8 @@ static const char *not_ready(void *user)
 {
 	struct gateway *gateway = user;
 
-	if (gateway->process.stopping)
-		return "leaving";
+	if (gateway->process.stop != PROCESS_RUNNING)
+		return "draining";
 	if (!redis_is_up(gateway->redis))
 		return "Redis cannot be reached";
 	return membership_valid(gateway->membership) ? NULL : "the lease does not run";
@@ -207,14 +209,6 @@ static void on_left(void *user)
 	stop_when_done(gateway);
 }
 
-static void on_clients_gone(void *user)
-{
-	struct gateway *gateway = user;
-
-	gateway->clients_gone = true;
-	stop_when_done(gateway);
-}
-
 static void on_leave_deadline(struct clock_timer *timer)
 {
 	struct gateway *gateway = container_of(timer, struct gateway, leave);
@@ -224,17 +218,54 @@ static void on_leave_deadline(struct clock_timer *timer)
 	uv_stop(&gateway->loop);
 }
 
-/* The session ends first: what its clients watched is given up in batches, not one by one. */
-static void on_stop(void *user)
+/* What its clients watched is given up in batches, not one by one. */
+static void leave_fleet(struct gateway *gateway)
+{
+	if (gateway->leaving)
+		return;
+	gateway->leaving = true;
+	clock_timer_start_in(&gateway->leave, LEAVE_MS);
+	membership_leave(gateway->membership, on_left, gateway);
+}
+
+/* Whoever is still here is served till then. */
+static void on_drained(void *user)
 {
 	struct gateway *gateway = user;
 
-	log_info("leaving: sending clients away clients=%lld",
-		(long long)server_count_clients(gateway->server));
+	gateway->clients_gone = true;
+	leave_fleet(gateway);
+	stop_when_done(gateway);
+}
+
+static void on_drain_delay(struct clock_timer *timer)
+{
+	struct gateway *gateway = container_of(timer, struct gateway, drain_delay);
+
+	log_info("sending clients away clients=%u spread_ms=%u",
+		server_count_clients(gateway->server), gateway->config->drain.spread_ms);
+	server_drain(
+		gateway->server, gateway->config->drain.spread_ms, on_drained, gateway);
+}
+
+static void on_stop(void *user)
+{
+	struct gateway *gateway = user;
+	const struct config_drain *drain = &gateway->config->drain;
+
 	reload_end(&gateway->reload);
-	clock_timer_start_in(&gateway->leave, LEAVE_MS);
-	membership_leave(gateway->membership, on_left, gateway);
-	server_stop(gateway->server, on_clients_gone, gateway);
+	if (gateway->process.stop == PROCESS_DRAINING) {
+		log_info("told to stop: not ready any more, serving on for now "
+			 "delay_ms=%u",
+			drain->delay_ms);
+		clock_timer_start_in(&gateway->drain_delay, drain->delay_ms);
+		return;
+	}
+	log_info("told to stop quickly: sending all clients away clients=%u",
+		server_count_clients(gateway->server));
+	clock_timer_stop(&gateway->drain_delay);
+	leave_fleet(gateway);
+	server_drain(gateway->server, 0, on_drained, gateway);
 }
 
 /* ---- life ---- */
@@ -251,6 +282,7 @@ static void make_parts(struct gateway *gateway)
 		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 
 	gateway->clock = clock_new(&gateway->loop);
+	clock_timer_init(&gateway->drain_delay, gateway->clock, on_drain_delay);
 	clock_timer_init(&gateway->leave, gateway->clock, on_leave_deadline);
 	gateway->redis =
 		redis_new(&gateway->loop, gateway->clock, &redis, &redis_events, gateway);
@@ -324,6 +356,7 @@ void gateway_free(struct gateway *gateway)
 	default_interval_free(gateway->default_interval);
 	relay_free(gateway->relay);
 	membership_free(gateway->membership);
+	clock_timer_stop(&gateway->drain_delay);
 	clock_timer_stop(&gateway->leave);
 	reload_fini(&gateway->reload);
 	process_fini(&gateway->process);

@@ -26,6 +26,7 @@ struct http {
 	struct http_events events;
 	void *user;
 	struct list connections;
+	bool draining;
 	char bytes[HEAD_BYTES_MAX]; /* the head being looked at */
 	struct head head;
 };
@@ -44,6 +45,7 @@ struct http_connection {
 	size_t head_seen;   /* bytes of the next one that have come */
 	bool head_only;     /* a HEAD */
 	bool close;         /* after the answer */
+	bool served;        /* an answer before */
 	bool handed_over;
 	bool stream_blocked; /* it did not take all that the stream sent */
 	bool stream_ended;
@@ -272,7 +274,8 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 
 	assert(connection->state == HTTP_ANSWERING);
 	connection->waiter = NULL;
-	connection->close |= answer->close;
+	connection->close |= answer->close || connection->http->draining;
+	connection->served = true;
 	write_head(connection, answer);
 	if (!connection->head_only)
 		connection->body = answer->body;
@@ -564,6 +567,38 @@ struct http *http_new(uv_loop_t *loop, struct clock *clock,
 	http->user = user;
 	list_init(&http->connections);
 	return http;
+}
+
+void http_drain(struct http *http)
+{
+	http->draining = true;
+	list_each (link, &http->connections) {
+		struct http_connection *connection =
+			container_of(link, struct http_connection, link);
+
+		/* Whoever has only just come is told by an answer. */
+		if (connection->state == HTTP_READING && connection->served &&
+			connection->head_seen == 0)
+			close_connection(connection);
+	}
+}
+
+size_t http_drain_waiters(struct http *http, size_t most)
+{
+	size_t told = 0;
+
+	list_each (link, &http->connections) {
+		struct http_waiter *waiter =
+			container_of(link, struct http_connection, link)->waiter;
+
+		if (told == most)
+			break;
+		if (waiter == NULL)
+			continue;
+		waiter->on_drain(waiter);
+		told++;
+	}
+	return told;
 }
 
 void http_close_all(struct http *http)

@@ -44,6 +44,14 @@ struct http;
 struct http *http_new(uv_loop_t *loop, struct clock *clock,
 	const struct http_events *events, void *user);
 
+/**
+ * From now on connections end with their answer, and those between two requests at once.
+ */
+void http_drain(struct http *http);
+
+/** Has as many as @most of those that wait be answered. Returns how many there were. */
+size_t http_drain_waiters(struct http *http, size_t most);
+
 /** Closes all connections; needs some turns of the loop before http_free(). */
 void http_close_all(struct http *http);
 void http_free(struct http *http); /* accepts NULL */
@@ -68,10 +76,12 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 void http_refuse(struct http_connection *connection, unsigned status,
 	const struct refusal *refusal, const char *headers);
 
-/** Who waits to answer later. Exactly one of the two runs, unless it answers before. */
+/** Who waits to answer later. Exactly one of these runs, unless it answers before. */
 struct http_waiter {
 	/* It took as long as it may: answer now. */
 	void (*on_patience)(struct http_waiter *waiter);
+	/* The client has to go: answer now. */
+	void (*on_drain)(struct http_waiter *waiter);
 	/* The client is gone: forget it. */
 	void (*on_gone)(struct http_waiter *waiter);
 };

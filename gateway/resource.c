@@ -333,6 +333,18 @@ static void on_patience(struct http_waiter *waiter)
 	visit_free(visit);
 }
 
+static void on_drain(struct http_waiter *waiter)
+{
+	struct visit *visit = container_of(waiter, struct visit, waiter);
+	struct refusal refusal;
+
+	if (answer_if_found(visit, false))
+		return;
+	refusal_set(&refusal, "draining", SITE_DRAINING_TEXT);
+	http_refuse(visit->connection, 503, &refusal, visit->asked.headers);
+	visit_free(visit);
+}
+
 static void on_gone(struct http_waiter *waiter)
 {
 	visit_free(container_of(waiter, struct visit, waiter));
@@ -360,7 +372,7 @@ static struct visit *visit_new(
 	struct visit *visit = xcalloc(1, sizeof(*visit));
 	struct bytes tags = query->if_none_match;
 
-	visit->waiter = (struct http_waiter){on_patience, on_gone};
+	visit->waiter = (struct http_waiter){on_patience, on_drain, on_gone};
 	visit->connection = request->connection;
 	visit->asked.site = request->site;
 	visit->asked.wait_s = query->wait_s;

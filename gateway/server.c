@@ -20,8 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STOP_MS 2000      /* for clients to take their close frames */
-#define STOP_CHECK_MS 20  /* between two looks whether they have */
+#define DRAINED_MS 2000   /* for clients to take what they were told, and go */
+#define DRAIN_STEP_MS 50  /* between two times that some are told */
 #define CLOSING_TURNS 100 /* of the loop, in which libwebsockets closes its handles */
 
 /* What the kernel may hold of a client's unread frames: more, and a slow client would get
@@ -31,6 +31,8 @@
 
 #define FILES_MOST (1u << 20)
 #define HANDSHAKE_HEAD_MAX 17000 /* HEAD_BYTES_MAX, and what the parser adds */
+
+enum drain_wire { DRAIN_WEBSOCKETS, DRAIN_STREAMS, DRAIN_WAITERS, DRAIN_WIRE_COUNT };
 
 struct server {
 	struct server_settings settings;
@@ -44,10 +46,11 @@ struct server {
 	uint32_t client_count;
 	struct list connections; /* that libwebsockets has, or failed to take */
 
-	struct clock_timer stopping;
-	int64_t stop_by_ms;
-	void (*on_stopped)(void *user);
-	void *on_stopped_user;
+	struct clock_timer drain;
+	int64_t drain_until_ms;            /* when the last is told to go */
+	size_t to_drain[DRAIN_WIRE_COUNT]; /* as far as is known */
+	void (*on_drained)(void *user);    /* NULL after it ran */
+	void *on_drained_user;
 };
 
 static char error_text[256];
@@ -417,36 +420,86 @@ int server_port(const struct server *server)
 
 /* ---- the end ---- */
 
-static void on_stopping(struct clock_timer *timer)
+static size_t drain_some(struct server *server, enum drain_wire wire, size_t most)
 {
-	struct server *server = container_of(timer, struct server, stopping);
-
-	if (server->client_count > 0 &&
-		clock_now_ms(server->settings.clock) < server->stop_by_ms) {
-		clock_timer_start_in(&server->stopping, STOP_CHECK_MS);
-		return;
+	switch (wire) {
+	case DRAIN_WEBSOCKETS:
+		return websockets_drain(server->websockets, most);
+	case DRAIN_STREAMS:
+		return sse_drain(server->site.sse, most);
+	case DRAIN_WAITERS:
+		return http_drain_waiters(server->http, most);
+	case DRAIN_WIRE_COUNT:
+		break;
 	}
-	server->on_stopped(server->on_stopped_user);
+	return 0;
 }
 
-void server_stop(struct server *server, void (*on_stopped)(void *user), void *user)
+/* So many that the rest is evenly spread over the time that is left. */
+static void drain_step(struct server *server, enum drain_wire wire, int64_t left_ms)
 {
+	size_t *left = &server->to_drain[wire], share = SIZE_MAX, told;
+
+	if (left_ms > 0)
+		share = (*left * DRAIN_STEP_MS + (size_t)left_ms - 1) / (size_t)left_ms;
+	told = drain_some(server, wire, share);
+	*left = told < share || told >= *left ? 0 : *left - told;
+}
+
+static void end_drain(struct server *server)
+{
+	void (*on_drained)(void *user) = server->on_drained;
+
 	listener_free(server->listener);
 	server->listener = NULL;
 	http_close_all(server->http);
-	websockets_go_away(server->websockets);
-	server->on_stopped = on_stopped;
-	server->on_stopped_user = user;
-	server->stop_by_ms = clock_now_ms(server->settings.clock) + STOP_MS;
-	clock_timer_init(&server->stopping, server->settings.clock, on_stopping);
-	clock_timer_start_in(&server->stopping, STOP_CHECK_MS);
+	server->on_drained = NULL;
+	on_drained(server->on_drained_user);
+}
+
+static void on_drain(struct clock_timer *timer)
+{
+	struct server *server = container_of(timer, struct server, drain);
+	int64_t left_ms = server->drain_until_ms - clock_now_ms(server->settings.clock);
+
+	for (int wire = 0; wire < DRAIN_WIRE_COUNT; wire++)
+		drain_step(server, wire, left_ms);
+	if (server->client_count == 0 || left_ms < -DRAINED_MS)
+		end_drain(server);
+	else
+		clock_timer_start_in(&server->drain, DRAIN_STEP_MS);
+}
+
+void server_drain(struct server *server, int64_t spread_ms,
+	void (*on_drained)(void *user), void *user)
+{
+	const int64_t *values = server->settings.metrics->values;
+	bool again = server->site.draining;
+
+	if (again && server->on_drained == NULL)
+		return;
+	server->on_drained = on_drained;
+	server->on_drained_user = user;
+	server->drain_until_ms = clock_now_ms(server->settings.clock) + spread_ms;
+	if (again) {
+		clock_timer_start_in(&server->drain, 0);
+		return;
+	}
+	clock_timer_init(&server->drain, server->settings.clock, on_drain);
+	clock_timer_start_in(&server->drain, 0);
+	server->site.draining = true;
+	server->to_drain[DRAIN_WEBSOCKETS] = (size_t)values[METRIC_CLIENTS_WEBSOCKET];
+	server->to_drain[DRAIN_STREAMS] = (size_t)values[METRIC_CLIENTS_SSE];
+	server->to_drain[DRAIN_WAITERS] = (size_t)values[METRIC_CLIENTS_LONGPOLL];
+	http_drain(server->http);
 }
 
 void server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	clock_timer_stop(&server->stopping);
+	clock_timer_stop(&server->drain);
+	listener_free(server->listener);
 	/* Once to begin closing, once to free, and what it closed needs turns in between.
 	 */
 	lws_context_destroy(server->context);

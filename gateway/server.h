@@ -50,14 +50,15 @@ void server_set_catalog(struct server *server, const struct catalog *catalog);
 uint32_t server_count_clients(struct server *server);
 
 /**
- * Accepts nobody any more and sends everybody away.
+ * Sends everybody away, evenly over @spread_ms (0: all at once), each wire in its way,
+ * and refuses whoever comes. May be called again, to be quicker.
  *
- * @on_stopped  runs when nobody is left, or after two seconds
+ * @on_drained  runs once, when nobody is left or two seconds after the last was told
  */
-void server_stop(struct server *server, void (*on_stopped)(void *user), void *user);
+void server_drain(struct server *server, int64_t spread_ms,
+	void (*on_drained)(void *user), void *user);
 
-/** Only after server_stop(); runs the loop for what libwebsockets closes. Accepts NULL.
- */
+/** Runs the loop for what libwebsockets closes. Accepts NULL. */
 void server_free(struct server *server);
 
 /** Where it listens. */

@@ -57,6 +57,7 @@ void site_refuse(struct site_request *request, unsigned status, const char *code
 	snprintf(headers, sizeof(headers), "%s%s", request->headers,
 		status == 401           ? "WWW-Authenticate: Bearer\r\n"
 			: status == 405 ? "Allow: GET, HEAD\r\n"
+			: status == 503 ? "Retry-After: 1\r\n"
 					: "");
 	refusal_set(&refusal, code, "%s", message);
 	http_refuse(request->connection, status, &refusal, headers);
@@ -209,6 +210,11 @@ void site_on_request(
 	allow_reading(&request);
 	if (head->method == HEAD_METHOD_OPTIONS && request.headers[0] != '\0') {
 		answer_options(&request);
+		return;
+	}
+	if (request.site->draining) {
+		metrics_add(request.site->shared->metrics, METRIC_REFUSED_DRAINING, 1);
+		site_refuse(&request, 503, "draining", SITE_DRAINING_TEXT);
 		return;
 	}
 	if (page == NULL) {

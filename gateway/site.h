@@ -18,11 +18,14 @@ struct sse;
 
 #define SITE_FIELD_MAX 1024 /* bytes of a header that access goes by */
 
+#define SITE_DRAINING_TEXT "this gateway is stopping: ask another, or again"
+
 struct site {
 	struct client_shared *shared;
 	struct membership *membership;
 	struct sse *sse;
 	struct document document; /* for what is read of error objects */
+	bool draining;            /* nobody new is served */
 	/* A request that may become a WebSocket: its socket, request unread. */
 	void (*on_websocket)(int fd, bool single, bool authenticated, void *user);
 	void *user;

@@ -18,6 +18,7 @@
 #define MESSAGE_LEAST 512 /* bytes reserved for a message that comes in pieces */
 #define FRAGMENT_HEADER_MAX 10
 #define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
+#define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
 
 struct websockets {
 	struct client_shared *shared;
@@ -252,8 +253,7 @@ static void send_close(struct websocket *websocket)
 }
 
 /* @reason is static. The client answers by closing, or is dropped by the walk. */
-static void close_politely(
-	struct websocket *websocket, enum lws_close_status code, const char *reason)
+static void close_politely(struct websocket *websocket, int code, const char *reason)
 {
 	if (websocket->closing)
 		return;
@@ -562,11 +562,26 @@ void websockets_free(struct websockets *websockets)
 	free(websockets);
 }
 
-void websockets_go_away(struct websockets *websockets)
+size_t websockets_drain(struct websockets *websockets, size_t most)
 {
-	list_each (link, &websockets->all)
-		close_politely(container_of(link, struct websocket, in_all),
-			LWS_CLOSE_STATUS_GOINGAWAY, "the gateway is stopping");
+	size_t told = 0;
+
+	list_each (link, &websockets->all) {
+		struct websocket *websocket =
+			container_of(link, struct websocket, in_all);
+
+		if (told == most)
+			break;
+		if (websocket->closing)
+			continue;
+		close_politely(websocket, CLOSE_SERVICE_RESTART,
+			"the gateway is stopping, connect again");
+		/* Out of the way of the next turn. */
+		list_remove(link);
+		list_append(&websockets->all, link);
+		told++;
+	}
+	return told;
 }
 
 struct websocket *websocket_new(struct websockets *websockets,

@@ -200,7 +200,7 @@ static const char *not_ready(void *user)
 	struct poller *poller = user;
 
 	if (poller->leaving)
-		return "leaving";
+		return "handing over";
 	if (!redis_is_up(poller->redis))
 		return "Redis cannot be reached";
 	return membership_valid(poller->membership) ? NULL : "the lease does not run";
@@ -300,6 +300,8 @@ static void on_stop(void *user)
 {
 	struct poller *poller = user;
 
+	if (poller->leaving)
+		return; /* it hurries already */
 	log_info("leaving: handing over what is owned resources=%zu",
 		claim_count(poller->claim));
 	poller->leaving = true;

@@ -472,6 +472,8 @@ static void a_gateway_runs_without_any_option(void **state)
 	assert_int_equal(config.limits.subscriptions, 128);
 	assert_int_equal(config.limits.message_max_bytes, 65536);
 	assert_int_equal(config.limits.messages_per_s, 50);
+	assert_int_equal(config.drain.delay_ms, 0);
+	assert_int_equal(config.drain.spread_ms, 5000);
 	assert_int_equal(resolve("/nodes", &target), CATALOG_OK);
 	assert_string_equal(target.provider->name, "default");
 	assert_null(target.provider->url);
@@ -649,9 +651,9 @@ static void help_names_every_option_and_its_variable(void **state)
 {
 	static const char *const words[] = {"--listen", "--redis", "--config",
 		"--metrics", "--token-file", "--prefix", "--lease", "--log-level",
-		"--origin", "--check-config", "--help", "--version", "[URICAST_LISTEN]",
-		"[URICAST_TOKEN_FILE]", "[URICAST_LOG_LEVEL]", "127.0.0.1:7070",
-		"Example:"};
+		"--drain-delay", "--drain=", "--origin", "--check-config", "--help",
+		"--version", "[URICAST_LISTEN]", "[URICAST_TOKEN_FILE]",
+		"[URICAST_LOG_LEVEL]", "127.0.0.1:7070", "Example:"};
 
 	(void)state;
 	assert_int_equal(read_line(CONFIG_GATEWAY, "--help"), CONFIG_EXIT_OK);
@@ -681,7 +683,8 @@ static const char example[] =
 	"  \"gateway\": { \"listen\": \"0.0.0.0:7070\", \"origins\": "
 	"[\"https://panel.example.com\"],\n"
 	"    \"token_file\": \"/t\", \"metrics\": \"h:1\", \"limits\": { \"clients\": 9, "
-	"\"subscriptions\": 8, \"message\": \"2KiB\", \"messages\": \"7/s\" } },\n"
+	"\"subscriptions\": 8, \"message\": \"2KiB\", \"messages\": \"7/s\" },\n"
+	"    \"drain\": { \"delay\": \"2.5s\", \"spread\": 0 } },\n"
 	"  \"poller\": { \"metrics\": \"h:2\" },\n"
 	"  \"services\": {\n"
 	"    \"ganeti\":  { \"url\": \"https://localhost:5080/2//\", \"default\": true,\n"
@@ -726,6 +729,8 @@ static void the_example_reads_as_it_should(void **state)
 	assert_int_equal(config.limits.subscriptions, 8);
 	assert_int_equal(config.limits.message_max_bytes, 2048);
 	assert_int_equal(config.limits.messages_per_s, 7);
+	assert_int_equal(config.drain.delay_ms, 2500);
+	assert_int_equal(config.drain.spread_ms, 0);
 
 	assert_int_equal(resolve("/nodes", &target), CATALOG_OK);
 	assert_string_equal(target.provider->url, "https://localhost:5080/2");
