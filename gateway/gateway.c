@@ -7,6 +7,7 @@
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/monitor.h"
+#include "common/notify.h"
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
@@ -15,6 +16,7 @@
 #include "gateway/relay.h"
 #include "gateway/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -29,6 +31,7 @@ struct gateway {
 	uv_loop_t loop;
 	struct process process;
 	struct reload reload;
+	struct notify notify;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
@@ -146,6 +149,18 @@ static const char *not_ready(void *user)
 	return membership_valid(gateway->membership) ? NULL : "the lease does not run";
 }
 
+static void write_status(char *text, void *user)
+{
+	struct gateway *gateway = user;
+
+	count_topics(gateway);
+	snprintf(text, NOTIFY_STATUS_MAX,
+		"%u clients, %lld subscriptions to %lld resources",
+		server_count_clients(gateway->server),
+		(long long)gateway->metrics.values[METRIC_SUBSCRIPTIONS],
+		(long long)gateway->metrics.values[METRIC_TOPICS]);
+}
+
 static char *write_metrics(size_t *length, void *user)
 {
 	struct gateway *gateway = user;
@@ -254,6 +269,7 @@ static void on_stop(void *user)
 	const struct config_drain *drain = &gateway->config->drain;
 
 	reload_end(&gateway->reload);
+	notify_stopping();
 	if (gateway->process.stop == PROCESS_DRAINING) {
 		log_info("told to stop: not ready any more, serving on for now "
 			 "delay_ms=%u",
@@ -320,6 +336,7 @@ static bool open_ports(struct gateway *gateway)
 struct gateway *gateway_new(struct config *config)
 {
 	struct gateway *gateway = xcalloc(1, sizeof(*gateway));
+	const struct notify_events notify_events = {not_ready, write_status};
 
 	gateway->config = config;
 	gethostname(gateway->host, sizeof(gateway->host) - 1);
@@ -327,8 +344,9 @@ struct gateway *gateway_new(struct config *config)
 	process_init(&gateway->process, &gateway->loop, on_stop, gateway);
 	process_start_metrics(&gateway->metrics);
 	make_parts(gateway);
+	notify_init(&gateway->notify, gateway->clock, &notify_events, gateway);
 	reload_init(&gateway->reload, &gateway->loop, gateway->config, &gateway->metrics,
-		on_reload, gateway);
+		&gateway->notify, on_reload, gateway);
 	if (open_ports(gateway))
 		return gateway;
 	gateway_free(gateway);
@@ -358,6 +376,7 @@ void gateway_free(struct gateway *gateway)
 	membership_free(gateway->membership);
 	clock_timer_stop(&gateway->drain_delay);
 	clock_timer_stop(&gateway->leave);
+	notify_fini(&gateway->notify);
 	reload_fini(&gateway->reload);
 	process_fini(&gateway->process);
 	clock_free(gateway->clock);

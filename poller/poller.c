@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/monitor.h"
+#include "common/notify.h"
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
@@ -32,6 +33,7 @@ struct poller {
 	uv_loop_t loop;
 	struct process process;
 	struct reload reload;
+	struct notify notify;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
@@ -206,6 +208,14 @@ static const char *not_ready(void *user)
 	return membership_valid(poller->membership) ? NULL : "the lease does not run";
 }
 
+static void write_status(char *text, void *user)
+{
+	struct poller *poller = user;
+
+	snprintf(text, NOTIFY_STATUS_MAX, "polling %zu resources",
+		claim_count(poller->claim));
+}
+
 static char *write_metrics(size_t *length, void *user)
 {
 	struct poller *poller = user;
@@ -306,6 +316,7 @@ static void on_stop(void *user)
 		claim_count(poller->claim));
 	poller->leaving = true;
 	reload_end(&poller->reload);
+	notify_stopping();
 	claim_drain(poller->claim);
 	clock_timer_start_in(&poller->leave, LEAVE_MS);
 	membership_leave(poller->membership, on_left, poller);
@@ -349,6 +360,7 @@ struct poller *poller_new(struct config *config)
 {
 	struct poller *poller = xcalloc(1, sizeof(*poller));
 	const struct monitor_events monitor_events = {not_ready, write_metrics};
+	const struct notify_events notify_events = {not_ready, write_status};
 	const char *error;
 
 	poller->config = config;
@@ -357,8 +369,9 @@ struct poller *poller_new(struct config *config)
 	process_init(&poller->process, &poller->loop, on_stop, poller);
 	process_start_metrics(&poller->metrics);
 	make_parts(poller);
+	notify_init(&poller->notify, poller->clock, &notify_events, poller);
 	reload_init(&poller->reload, &poller->loop, poller->config, &poller->metrics,
-		on_reload, poller);
+		&poller->notify, on_reload, poller);
 	if (config->metrics_listen == NULL)
 		return poller;
 	poller->monitor = monitor_new(
@@ -392,6 +405,7 @@ void poller_free(struct poller *poller)
 	membership_free(poller->membership);
 	clock_timer_stop(&poller->providers);
 	clock_timer_stop(&poller->leave);
+	notify_fini(&poller->notify);
 	reload_fini(&poller->reload);
 	process_fini(&poller->process);
 	clock_free(poller->clock);
