@@ -219,6 +219,7 @@ void config_fini(struct config *config)
 	free(config->listen);
 	free(config->token_file);
 	config_texts_free(config->origins, config->origin_count);
+	config_texts_free(config->trusted_proxies, config->trusted_proxy_count);
 	catalog_free(config->catalog);
 	free(config->file);
 }

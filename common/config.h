@@ -20,6 +20,7 @@ struct config_gateway_limits {
 	uint32_t clients;		/* connections of this process; default 18000 */
 	uint32_t subscriptions;		/* per connection; default 128 */
 	uint32_t message_max_bytes;	/* from a client; default 64 KiB */
+	uint32_t clients_per_address;   /* of them; 0: any number, the default */
 	uint32_t messages_per_s;	/* per connection, bursts of as many; default 50 */
 };
 
@@ -42,6 +43,8 @@ struct config {
 	char *token_file; /* or NULL */
 	char **origins;
 	size_t origin_count;
+	char **trusted_proxies; /* ADDRESS or ADDRESS/BITS */
+	size_t trusted_proxy_count;
 	struct config_gateway_limits limits;
 	struct config_drain drain;
 

@@ -418,11 +418,21 @@ static void read_origins(struct reader *reader, uint32_t token, void *field)
 		&config->origin_count);
 }
 
+static void read_trusted_proxies(struct reader *reader, uint32_t token, void *field)
+{
+	struct config *config = field;
+
+	reader_texts(reader, token, config_value_network, &config->trusted_proxies,
+		&config->trusted_proxy_count);
+}
+
 static void read_gateway_limits(struct reader *reader, uint32_t token, void *field)
 {
 	static const struct member members[] = {
 		MEMBER_VALUE("clients", TAKES_COUNT, config_value_clients,
 			struct config_gateway_limits, clients),
+		MEMBER_VALUE("clients_per_address", TAKES_COUNT, config_value_clients,
+			struct config_gateway_limits, clients_per_address),
 		MEMBER_VALUE("subscriptions", TAKES_COUNT, config_value_subscriptions,
 			struct config_gateway_limits, subscriptions),
 		MEMBER_VALUE("message", TAKES_AMOUNT, config_value_message,
@@ -455,6 +465,7 @@ static const struct member gateway_members[] = {
 	MEMBER_VALUE(
 		"token_file", TAKES_TEXT, config_value_path, struct config, token_file),
 	MEMBER_TREE("origins", read_origins, 0),
+	MEMBER_TREE("trusted_proxies", read_trusted_proxies, 0),
 	MEMBER_PARTS("limits", read_gateway_limits, offsetof(struct config, limits)),
 	MEMBER_PARTS("drain", read_drain, offsetof(struct config, drain)),
 	MEMBER_END,

@@ -97,6 +97,13 @@ static const struct setting settings[] = {
 		"gateway's own only)",
 		GATEWAY, GROUP_CLIENTS, true, config_value_origin, FIELD(config.origins),
 		FIELD(config.origin_count)},
+	{"trusted-proxy", "CIDR",
+		"Believe proxies with such an address when they say, in X-Forwarded-For "
+		"or "
+		"Forwarded, whose request it is, for example 10.0.0.0/8; may be given "
+		"several times (default: nobody)",
+		GATEWAY, GROUP_CLIENTS, true, config_value_network,
+		FIELD(config.trusted_proxies), FIELD(config.trusted_proxy_count)},
 	{"drain-delay", "SECONDS",
 		"Fail /readyz and go on serving for this long first, so that load "
 		"balancers notice (default 0)",

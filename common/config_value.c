@@ -12,6 +12,7 @@
 #include "common/catalog.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 
 #define ENDPOINT_MAX 255     /* a DNS name's limit */
 #define REDIS_DATABASE_MAX 5 /* digits */
@@ -449,6 +450,16 @@ const char *config_value_origin(const char *text, void *field)
 	replace(field, text);
 	canonicalise_origin(*(char **)field);
 	return NULL;
+}
+
+const char *config_value_network(const char *text, void *field)
+{
+	struct network network;
+
+	if (!network_parse(&network, text))
+		return "is no address and no block of them; write for example 10.0.0.0/8 "
+		       "or 2001:db8::1";
+	return replace(field, text);
 }
 
 static const char *judge_upstream_path(const char *path)

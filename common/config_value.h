@@ -24,6 +24,7 @@ const char *config_value_redis(const char *text, void *field);
 const char *config_value_prefix(const char *text, void *field);
 const char *config_value_listen(const char *text, void *field);
 const char *config_value_origin(const char *text, void *field);
+const char *config_value_network(const char *text, void *field);
 const char *config_value_upstream(const char *text, void *field); /* any base URL */
 const char *config_value_uri(const char *text, void *field);
 const char *config_value_item(const char *text, void *field); /* a URI with {id} */

@@ -57,9 +57,12 @@
 		"uricast_gateway_clients{wire=\"http\"}", "") \
 	METRIC(REFUSED_CAP, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"too_many\"}", \
-		"Connections and requests refused, by reason: the cap of clients, Origin and " \
+		"Connections and requests refused, by reason: the cap of clients, that of " \
+		"clients per address, Origin and " \
 		"Host, a missing or wrong token, a handshake that is none, or a gateway that " \
 		"is about to stop.") \
+	METRIC(REFUSED_ADDRESS, METRICS_GATEWAY, counter, \
+		"uricast_gateway_clients_refused_total{reason=\"address\"}", "") \
 	METRIC(REFUSED_ORIGIN, METRICS_GATEWAY, counter, \
 		"uricast_gateway_clients_refused_total{reason=\"origin\"}", "") \
 	METRIC(REFUSED_TOKEN, METRICS_GATEWAY, counter, \

@@ -45,7 +45,9 @@ struct http_connection {
 	size_t head_seen;   /* bytes of the next one that have come */
 	bool head_only;     /* a HEAD */
 	bool close;         /* after the answer */
-	bool served;        /* an answer before */
+	struct network_address address;
+	struct peer *peer; /* that it counts for, or NULL */
+	bool served;       /* an answer before */
 	bool handed_over;
 	bool stream_blocked; /* it did not take all that the stream sent */
 	bool stream_ended;
@@ -72,6 +74,7 @@ static const struct {
 	{405, "Method Not Allowed"},
 	{410, "Gone"},
 	{426, "Upgrade Required"},
+	{429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"},
 	{502, "Bad Gateway"},
 	{503, "Service Unavailable"},
@@ -126,6 +129,8 @@ static void close_connection(struct http_connection *connection)
 	connection->stream = NULL;
 	clock_timer_stop(&connection->timer);
 	drop_answer(connection);
+	peer_release(connection->peer);
+	connection->peer = NULL;
 	uv_close((uv_handle_t *)&connection->poll, on_closed);
 	if (waiter != NULL)
 		waiter->on_gone(waiter);
@@ -173,6 +178,23 @@ static void on_timer(struct clock_timer *timer)
 		clock_timer_start_in(&connection->timer, HTTP_SLOW_MS);
 	else
 		close_connection(connection);
+}
+
+const struct network_address *http_address(const struct http_connection *connection)
+{
+	return &connection->address;
+}
+
+bool http_count_for(struct http_connection *connection, struct peers *peers,
+	const struct network_address *client, uint32_t most)
+{
+	struct peer *before = connection->peer;
+
+	/* Given back first: it may be the same one's last. */
+	connection->peer = NULL;
+	peer_release(before);
+	connection->peer = peers_hold(peers, client, most);
+	return connection->peer != NULL;
 }
 
 /* ---- answering ---- */
@@ -404,10 +426,12 @@ static void on_stream_event(struct http_connection *connection, int events)
 		stream_more(connection);
 }
 
-int http_hand_over(struct http_connection *connection)
+int http_hand_over(struct http_connection *connection, struct peer **peer)
 {
 	int fd = connection->fd;
 
+	*peer = connection->peer;
+	connection->peer = NULL;
 	connection->handed_over = true;
 	close_connection(connection);
 	return fd;
@@ -624,6 +648,7 @@ void http_serve(struct http *http, int fd)
 		http->events.on_closed(http->user);
 		return;
 	}
+	network_address_of_peer(&connection->address, fd);
 	list_append(&http->connections, &connection->link);
 	clock_timer_init(&connection->timer, http->clock, on_timer);
 	/* The first request has to come as quickly as the rest of any other. */

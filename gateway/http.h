@@ -14,6 +14,7 @@
 #include "common/list.h"
 #include "gateway/frame.h"
 #include "gateway/head.h"
+#include "gateway/peers.h"
 #include "gateway/refusal.h"
 #include "gateway/taking.h"
 
@@ -58,6 +59,16 @@ void http_free(struct http *http); /* accepts NULL */
 
 /** Serves an accepted socket, which is non-blocking and belongs to the callee. */
 void http_serve(struct http *http, int fd);
+
+/** Who is at the other end of the socket. */
+const struct network_address *http_address(const struct http_connection *connection);
+
+/**
+ * Counts the connection for @client from now on, until it ends or counts for another.
+ * False where @client has as many as @most already; 0 is any number.
+ */
+bool http_count_for(struct http_connection *connection, struct peers *peers,
+	const struct network_address *client, uint32_t most);
 
 struct answer {
 	unsigned status;
@@ -118,5 +129,9 @@ const struct taking *http_stream_look(struct http_connection *connection);
 /** Ends a stream; on_gone runs in a later turn of the loop. */
 void http_stream_end(struct http_connection *connection);
 
-/** Takes the socket back, request unread; only from on_request. Returns it. */
-int http_hand_over(struct http_connection *connection);
+/**
+ * Takes the socket back, request unread; only from on_request. Returns it.
+ *
+ * @peer  what it counts for, for the caller to release
+ */
+int http_hand_over(struct http_connection *connection, struct peer **peer);

@@ -140,6 +140,7 @@ static int on_destroyed(struct connection *connection, void *in, size_t length)
 	on_closed(connection, in, length);
 	if (!connection->failed)
 		server->client_count--;
+	peer_release(connection->peer);
 	list_remove(&connection->in_server);
 	free(connection);
 	return 0;
@@ -216,19 +217,21 @@ static void limit_buffers(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
-static void on_websocket(int fd, bool single, bool authenticated, void *user)
+static void on_websocket(const struct site_websocket *websocket, void *user)
 {
 	struct server *server = user;
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	lws_adopt_desc_t adoption = {.vh = server->vhost,
 		.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
-		.fd = {.sockfd = fd},
+		.fd = {.sockfd = websocket->fd},
 		.opaque = connection};
 
 	connection->server = server;
-	connection->fd = fd;
-	connection->single = single;
-	connection->authenticated = authenticated;
+	connection->fd = websocket->fd;
+	connection->client = websocket->client;
+	connection->peer = websocket->peer;
+	connection->single = websocket->single;
+	connection->authenticated = websocket->authenticated;
 	connection->failed = true; /* until it is taken: it may be destroyed before */
 	list_append(&server->connections, &connection->in_server);
 	server->client_count--;
@@ -322,9 +325,12 @@ static void share(struct server *server, struct access *access)
 	server->site = (struct site){.shared = &server->shared,
 		.membership = settings->membership,
 		.sse = sse_new(&server->shared),
+		.peers = peers_new(),
 		.on_websocket = on_websocket,
 		.user = server};
 	document_init(&server->site.document);
+	forwarded_trust_init(&server->site.trust, settings->config->trusted_proxies,
+		settings->config->trusted_proxy_count);
 }
 
 static struct access *read_access(const struct config *config, const char **error)
@@ -339,11 +345,18 @@ static struct access *read_access(const struct config *config, const char **erro
 
 static void fini(struct server *server)
 {
-	list_each (link, &server->connections)
-		free(container_of(link, struct connection, in_server));
+	list_each (link, &server->connections) {
+		struct connection *connection =
+			container_of(link, struct connection, in_server);
+
+		peer_release(connection->peer);
+		free(connection);
+	}
 	websockets_free(server->websockets);
 	sse_free(server->site.sse);
 	http_free(server->http);
+	peers_free(server->site.peers);
+	forwarded_trust_fini(&server->site.trust);
 	access_free(server->shared.access);
 	document_fini(&server->shared.document);
 	document_fini(&server->site.document);
@@ -392,6 +405,9 @@ bool server_reload(
 		return false;
 	access_free(server->shared.access);
 	server->shared.access = access;
+	forwarded_trust_fini(&server->site.trust);
+	forwarded_trust_init(&server->site.trust, config->trusted_proxies,
+		config->trusted_proxy_count);
 	server->shared.limits = config->limits;
 	server_set_catalog(server, config->catalog);
 	return true;

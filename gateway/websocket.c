@@ -76,9 +76,12 @@ static void stop_traffic(struct websocket *websocket)
 /* For the dead and the harmful. */
 static void kill_it(struct websocket *websocket, const char *why)
 {
+	char client[NETWORK_TEXT_SIZE];
+
 	if (websocket->killed)
 		return;
-	log_debug("client dropped: %s fd=%d", why, websocket->connection->fd);
+	log_debug("client dropped: %s client=%s", why,
+		network_address_text(&websocket->connection->client, client));
 	stop_traffic(websocket);
 	websocket->killed = true;
 	connection_kill(websocket->connection);

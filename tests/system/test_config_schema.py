@@ -129,6 +129,7 @@ MISTAKES = {
     "origins that are no list": {"gateway": {"origins": "https://a.example"}, **service()},
     "no client at all": {"gateway": {"limits": {"clients": 0}}, **service()},
     "a unit that is none": {"gateway": {"limits": {"message": "64kb"}}, **service()},
+    "a proxy by its name": {"gateway": {"trusted_proxies": ["proxy"]}, **service()},
     "a drain that takes for ever": {"gateway": {"drain": {"spread": 601}}, **service()},
     "a gateway's member in a poller": {"poller": {"listen": "h:1"}, **service()},
     "a name with a slash": {"services": {"a/b": {"url": URL}}},

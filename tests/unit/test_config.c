@@ -242,6 +242,10 @@ static const struct value text_values[] = {
 	{config_value_upstream, "http://host/a/../b", "dot segments"},
 	{config_value_upstream, "http://host//b", "double slashes"},
 	{config_value_upstream, "http://host/a b", "percent-encoded"},
+	{config_value_network, "10.0.0.0/8", NULL},
+	{config_value_network, "2001:db8::1", NULL},
+	{config_value_network, "10.0.0.0/33", "is no address and no block"},
+	{config_value_network, "localhost", "is no address and no block"},
 	{config_value_origin, "https://panel.example.com", NULL},
 	{config_value_origin, "http://localhost:8080", NULL},
 	{config_value_origin, "https://panel.example.com/", "is no origin"},
@@ -472,6 +476,7 @@ static void a_gateway_runs_without_any_option(void **state)
 	assert_int_equal(config.limits.subscriptions, 128);
 	assert_int_equal(config.limits.message_max_bytes, 65536);
 	assert_int_equal(config.limits.messages_per_s, 50);
+	assert_int_equal(config.limits.clients_per_address, 0);
 	assert_int_equal(config.drain.delay_ms, 0);
 	assert_int_equal(config.drain.spread_ms, 5000);
 	assert_int_equal(resolve("/nodes", &target), CATALOG_OK);
@@ -651,9 +656,10 @@ static void help_names_every_option_and_its_variable(void **state)
 {
 	static const char *const words[] = {"--listen", "--redis", "--config",
 		"--metrics", "--token-file", "--prefix", "--lease", "--log-level",
-		"--drain-delay", "--drain=", "--origin", "--check-config", "--help",
-		"--version", "[URICAST_LISTEN]", "[URICAST_TOKEN_FILE]",
-		"[URICAST_LOG_LEVEL]", "127.0.0.1:7070", "Example:"};
+		"--drain-delay", "--drain=", "--trusted-proxy", "--origin",
+		"--check-config", "--help", "--version", "[URICAST_LISTEN]",
+		"[URICAST_TOKEN_FILE]", "[URICAST_LOG_LEVEL]", "127.0.0.1:7070",
+		"Example:"};
 
 	(void)state;
 	assert_int_equal(read_line(CONFIG_GATEWAY, "--help"), CONFIG_EXIT_OK);
@@ -683,8 +689,10 @@ static const char example[] =
 	"  \"gateway\": { \"listen\": \"0.0.0.0:7070\", \"origins\": "
 	"[\"https://panel.example.com\"],\n"
 	"    \"token_file\": \"/t\", \"metrics\": \"h:1\", \"limits\": { \"clients\": 9, "
+	"\"clients_per_address\": 3, "
 	"\"subscriptions\": 8, \"message\": \"2KiB\", \"messages\": \"7/s\" },\n"
-	"    \"drain\": { \"delay\": \"2.5s\", \"spread\": 0 } },\n"
+	"    \"drain\": { \"delay\": \"2.5s\", \"spread\": 0 },\n"
+	"    \"trusted_proxies\": [\"10.0.0.0/8\", \"::1\"] },\n"
 	"  \"poller\": { \"metrics\": \"h:2\" },\n"
 	"  \"services\": {\n"
 	"    \"ganeti\":  { \"url\": \"https://localhost:5080/2//\", \"default\": true,\n"
@@ -729,6 +737,9 @@ static void the_example_reads_as_it_should(void **state)
 	assert_int_equal(config.limits.subscriptions, 8);
 	assert_int_equal(config.limits.message_max_bytes, 2048);
 	assert_int_equal(config.limits.messages_per_s, 7);
+	assert_int_equal(config.limits.clients_per_address, 3);
+	assert_int_equal(config.trusted_proxy_count, 2);
+	assert_string_equal(config.trusted_proxies[1], "::1");
 	assert_int_equal(config.drain.delay_ms, 2500);
 	assert_int_equal(config.drain.spread_ms, 0);
 
