@@ -60,7 +60,7 @@ static void draft_init(struct config_draft *draft, enum config_program program)
 				.redis = xstrdup("redis://127.0.0.1:6379/0"),
 				.prefix = xstrdup("uricast"),
 				.lease_ms = 3000,
-				.log_level = LOG_INFO,
+				.log_levels = {.level = LOG_INFO},
 				.catalog = catalog_new(),
 			},
 		.mistakes = {.program = options_program_name(program)},

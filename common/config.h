@@ -9,6 +9,7 @@
 
 #include "common/catalog.h"
 #include "common/config_mistake.h"
+#include "common/log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +37,8 @@ struct config {
 	char *prefix; /* of every key; default "uricast" */
 	uint32_t lease_ms; /* default 3000 */
 	char *metrics_listen; /* HOST:PORT or NULL */
-	int log_level;	      /* enum log_level */
+	struct log_levels log_levels;
+	bool log_json; /* lines are JSON objects */
 
 	/* gateway only */
 	char *listen;	  /* HOST:PORT; default 127.0.0.1:7070 */

@@ -126,8 +126,13 @@ static const struct setting settings[] = {
 		"options "
 		"and variables win over it",
 		BOTH, GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
-	{"log-level", "LEVEL", "error, warn, info or debug (default info)", BOTH,
-		GROUP_PROCESS, false, config_value_log_level, FIELD(config.log_level), 0},
+	{"log-level", "LEVEL",
+		"error, warn, info or debug, and for parts of the program as in "
+		"info,relay=debug (default info)",
+		BOTH, GROUP_PROCESS, false, config_value_log_level,
+		FIELD(config.log_levels), 0},
+	{"log-format", "FORMAT", "Lines of the log as text or json (default text)", BOTH,
+		GROUP_PROCESS, false, config_value_log_format, FIELD(config.log_json), 0},
 	{"check-config", NULL,
 		"Say what the configuration means, or what is wrong, and leave", BOTH,
 		GROUP_PROCESS, false, config_value_flag, FIELD(check_only), 0},

@@ -97,11 +97,17 @@ const char *config_value_pointer(const char *text, void *field)
 
 const char *config_value_log_level(const char *text, void *field)
 {
-	enum log_level level;
+	if (log_levels_parse(text, field) < 0)
+		return "is no log level; write error, warn, info or debug, and for parts "
+		       "of the program as in info,relay=debug";
+	return NULL;
+}
 
-	if (log_level_parse(text, &level) < 0)
-		return "is no log level; write error, warn, info or debug";
-	*(int *)field = (int)level;
+const char *config_value_log_format(const char *text, void *field)
+{
+	if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0)
+		return "is no format of the log; write text or json";
+	*(bool *)field = text[0] == 'j';
 	return NULL;
 }
 

@@ -47,7 +47,11 @@ const char *config_value_body(const char *text, void *field); /* into size_t, by
 const char *config_value_rate(
 	const char *text, void *field); /* into double, per second */
 const char *config_value_flag(const char *text, void *field);      /* into bool */
-const char *config_value_log_level(const char *text, void *field); /* into int */
+const char *config_value_log_format(
+	const char *text, void *field); /* into bool: whether it is JSON */
+
+/* Into struct log_levels. */
+const char *config_value_log_level(const char *text, void *field);
 
 /** Reads @text by @read and adds it to a list of texts. Returns as @read does. */
 const char *config_value_add(

@@ -1,11 +1,13 @@
 #include "common/process.h"
 
+#include "common/keys.h"
 #include "common/log.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -69,6 +71,47 @@ void process_refused(struct process *process, const char *reason)
 		return;
 	process->status = 1;
 	uv_stop(process->loop);
+}
+
+/* ---- the log ---- */
+
+void process_log(const struct config *config)
+{
+	log_set_line(config->log_json ? log_line_json : log_line_text);
+	log_set_levels(&config->log_levels);
+}
+
+static void change_levels(const struct config *config, const char *text)
+{
+	struct log_levels levels = config->log_levels;
+
+	if (text[0] != '\0' && log_levels_parse(text, &levels) < 0) {
+		log_warn("asked to change the level of the log to what is none, it stays "
+			 "level=\"%s\"",
+			text);
+		return;
+	}
+	log_set_levels(&levels);
+	log_info("the level of the log was changed until the configuration is read again "
+		 "level=%s",
+		text[0] != '\0' ? text : "(as configured)");
+}
+
+bool process_take_request(const struct config *config, const struct redis *redis,
+	const char *channel, size_t channel_length, const char *payload, size_t length)
+{
+	static const char word[] = "log";
+	char text[512] = "";
+
+	if (key_suffix(redis_prefix(redis), KEYS_TO, channel, channel_length) == NULL ||
+		length < sizeof(word) - 1 || length >= sizeof(text) ||
+		memcmp(payload, word, sizeof(word) - 1) != 0)
+		return false;
+	memcpy(text, payload, length);
+	if (text[sizeof(word) - 1] != '\0' && text[sizeof(word) - 1] != ' ')
+		return false;
+	change_levels(config, length > sizeof(word) ? text + sizeof(word) : "");
+	return true;
 }
 
 /* ---- metrics ---- */

@@ -4,6 +4,7 @@
  * Process: what both programs do around their parts: signals, limits, the loop's end.
  */
 
+#include "common/config.h"
 #include "common/metrics.h"
 #include "common/redis.h"
 
@@ -36,6 +37,18 @@ struct process {
 void process_init(struct process *process, uv_loop_t *loop, void (*on_stop)(void *user),
 	void *user);
 void process_fini(struct process *process);
+
+/** Has the log be as @config says. */
+void process_log(const struct config *config);
+
+/**
+ * Does what somebody asks of this process on its own channel: "log LEVELS" changes what
+ * is logged (as --log-level), "log" has it be as @config says again.
+ *
+ * False where @channel is another, or @payload something else.
+ */
+bool process_take_request(const struct config *config, const struct redis *redis,
+	const char *channel, size_t channel_length, const char *payload, size_t length);
 
 /** Redis refuses us for what only a person can mend: ends the process if it never took us. */
 void process_refused(struct process *process, const char *reason);

@@ -4,6 +4,7 @@
 #include "common/config_value.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/process.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -70,7 +71,7 @@ static void put_in_place(struct reload *reload, const struct config *next)
 
 	*reload->config = *next;
 	config_fini(&former);
-	log_set_level((enum log_level)next->log_level);
+	process_log(next);
 	metrics_add(reload->metrics, METRIC_RELOADS_TAKEN, 1);
 	log_info("the configuration was read again and is in force");
 }

@@ -73,6 +73,9 @@ static void on_message(const char *channel, size_t channel_length, const char *p
 {
 	struct gateway *gateway = user;
 
+	if (process_take_request(gateway->config, gateway->redis, channel, channel_length,
+		    payload, length))
+		return;
 	relay_on_message(gateway->relay, channel, channel_length, payload, length);
 }
 

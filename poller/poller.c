@@ -73,6 +73,9 @@ static void on_message(const char *channel, size_t channel_length, const char *p
 {
 	struct poller *poller = user;
 
+	if (process_take_request(poller->config, poller->redis, channel, channel_length,
+		    payload, length))
+		return;
 	claim_on_message(poller->claim, channel, channel_length, payload, length);
 }
 

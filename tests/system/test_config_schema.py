@@ -123,6 +123,8 @@ MISTAKES = {
     "an unknown scheme": {"redis": "http://127.0.0.1"},
     "a lease too short": {"lease": 0.1, **service()},
     "a level that is none": {"log_level": "loud", **service()},
+    "a level of nothing": {"log_level": "info,=debug", **service()},
+    "a format that is none": {"log_format": "xml", **service()},
     "a prefix with a space": {"prefix": "a b", **service()},
     "a port without a host": {"gateway": {"listen": "7070"}, **service()},
     "an origin with a path": {"gateway": {"origins": ["https://a.example/x"]}, **service()},

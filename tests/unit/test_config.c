@@ -377,7 +377,7 @@ static void sizes_rates_flags_and_levels_are_read(void **state)
 	size_t size = 0;
 	double rate = 0;
 	bool flag = false;
-	int level = 0;
+	struct log_levels levels;
 
 	(void)state;
 	assert_null(config_value_body("8MiB", &size));
@@ -395,9 +395,16 @@ static void sizes_rates_flags_and_levels_are_read(void **state)
 	assert_null(config_value_flag("0", &flag));
 	assert_false(flag);
 	assert_non_null(config_value_flag("maybe", &flag));
-	assert_null(config_value_log_level("debug", &level));
-	assert_int_equal(level, LOG_DEBUG);
-	assert_non_null(config_value_log_level("loud", &level));
+	assert_null(config_value_log_level("debug", &levels));
+	assert_int_equal(levels.level, LOG_DEBUG);
+	assert_null(config_value_log_level("warn,relay=debug", &levels));
+	assert_string_equal(levels.subsystems[0].name, "relay");
+	assert_non_null(config_value_log_level("loud", &levels));
+	assert_null(config_value_log_format("json", &flag));
+	assert_true(flag);
+	assert_null(config_value_log_format("text", &flag));
+	assert_false(flag);
+	assert_non_null(config_value_log_format("xml", &flag));
 }
 
 static void a_base_url_loses_its_last_slashes(void **state)
@@ -468,7 +475,7 @@ static void a_gateway_runs_without_any_option(void **state)
 	assert_string_equal(config.redis, "redis://127.0.0.1:6379/0");
 	assert_string_equal(config.prefix, "uricast");
 	assert_int_equal(config.lease_ms, 3000);
-	assert_int_equal(config.log_level, LOG_INFO);
+	assert_int_equal(config.log_levels.level, LOG_INFO);
 	assert_null(config.metrics_listen);
 	assert_null(config.token_file);
 	assert_null(config.file);
@@ -502,7 +509,7 @@ static void every_option_of_a_gateway_is_read(void **state)
 	assert_string_equal(config.metrics_listen, "[::1]:9090");
 	assert_string_equal(config.prefix, "p");
 	assert_int_equal(config.lease_ms, 5000);
-	assert_int_equal(config.log_level, LOG_DEBUG);
+	assert_int_equal(config.log_levels.level, LOG_DEBUG);
 	assert_string_equal(config.token_file, "/t");
 	assert_int_equal(config.origin_count, 2);
 	assert_string_equal(config.origins[1], "https://b.example");
@@ -555,7 +562,7 @@ static void a_variable_stands_in_for_its_option(void **state)
 	assert_int_equal(provider("default")->limits.body_max_bytes, 2 << 20);
 	assert_int_equal(provider("default")->ignore_count, 3);
 	assert_string_equal(provider("default")->ignore[2], "/c");
-	assert_int_equal(config.log_level, LOG_ERROR);
+	assert_int_equal(config.log_levels.level, LOG_ERROR);
 	assert_null(config.metrics_listen);
 	config_fini(&config);
 
