@@ -148,7 +148,8 @@ static void document_labels(FILE *stream, size_t index)
 		return;
 	for (size_t i = index; i < ENTRY_COUNT && (i == index || !first_of_name(i));
 		i++) {
-		const char *value = strchr(entries[i].name, '"') + 1;
+		const char *value =
+			entries[i].name + strcspn(entries[i].name, "\"") + 1;
 
 		fprintf(stream, "%s `%.*s`", i == index ? ":" : ",",
 			(int)strcspn(value, "\""), value);
@@ -163,8 +164,9 @@ void metrics_document(FILE *stream, enum metrics_process process)
 
 		if (entry->process != process || !first_of_name(i))
 			continue;
-		fprintf(stream, "| `%.*s` | %s | ", name_length(entry), entry->name,
-			type_names[entry->kind]);
+		fputs("| `", stream);
+		fwrite(entry->name, 1, (size_t)name_length(entry), stream);
+		fprintf(stream, "` | %s | ", type_names[entry->kind]);
 		document_labels(stream, i);
 		fprintf(stream, " | %s |\n", entry->help);
 	}
