@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/connection.h"
+#include "gateway/fleet_page.h"
 #include "gateway/site.h"
 #include "gateway/sse.h"
 #include "gateway/websocket.h"
@@ -327,6 +328,7 @@ static void share(struct server *server, struct access *access)
 	server->site = (struct site){.shared = &server->shared,
 		.membership = settings->membership,
 		.sse = sse_new(&server->shared),
+		.fleet = fleet_page_new(settings->redis, settings->clock),
 		.on_websocket = on_websocket,
 		.user = server};
 	document_init(&server->site.document);
@@ -348,6 +350,7 @@ static void fini(struct server *server)
 		free(container_of(link, struct connection, in_server));
 	websockets_free(server->websockets);
 	sse_free(server->site.sse);
+	fleet_page_free(server->site.fleet);
 	http_free(server->http);
 	access_free(server->shared.access);
 	document_fini(&server->shared.document);

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Makes what a browser is served: see --help of its commands.
+
+install  puts the npm packages that package-lock.json names into node_modules, where that
+         has not been done for this lock file, and says in one line why it could not be.
+bundle   bundles the browser's data layer and the dashboard with esbuild, and writes all
+         files, plain and compressed, into a C header; without node_modules it writes one
+         that says what is missing.
+"""
+
+import argparse
+import fcntl
+import gzip
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+BYTES_A_LINE = 4096
+
+
+# ---- install ----
+
+
+def why_not(command, lock):
+    """Runs npm; what it said, in a line, where it failed."""
+    try:
+        done = subprocess.run(
+            command, cwd=lock.parent, capture_output=True, text=True, timeout=600
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    told = [line for line in lines if "error" in line.lower()] or lines
+    return told[0].strip() if told else f"npm ended with status {done.returncode}"
+
+
+def install(arguments):
+    """The stamp holds the digest of the lock file that node_modules was made of."""
+    lock = arguments.lock
+    modules = lock.parent / "node_modules"
+    stamp = modules / ".uricast-lock"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    # Several build directories share node_modules, and may be set up at once.
+    with open(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == digest:
+            return 0
+        command = [arguments.npm, "ci", "--no-audit", "--no-fund"]
+        wrong = why_not(command, lock)
+        if wrong is not None:
+            print(wrong)
+            return 1
+        stamp.write_text(digest)
+    return 0
+
+
+# ---- bundle ----
+
+
+def esbuild(web, output, entry):
+    """Bundles @entry; returns the paths of the files it was made of."""
+    meta = output.with_name(output.name + ".json")
+    command = [web / "node_modules/.bin/esbuild", entry]
+    command += ["--bundle", "--minify", "--format=esm", "--target=es2022"]
+    command += ["--legal-comments=eof", "--charset=utf8", "--log-level=warning"]
+    command += [f"--outfile={output}", f"--metafile={meta}"]
+    subprocess.run(command, cwd=web, check=True)
+    inputs = json.loads(meta.read_text())["inputs"]
+    return [web / path for path in inputs]
+
+
+def packages_of(paths):
+    """The npm packages that files at @paths belong to: directories, sorted."""
+    found = set()
+    for path in paths:
+        parts = path.parts
+        if "node_modules" in parts:
+            at = len(parts) - 1 - parts[::-1].index("node_modules")
+            length = 3 if parts[at + 1].startswith("@") else 2
+            found.add(pathlib.Path(*parts[: at + length]))
+    return sorted(found)
+
+
+def licences(paths):
+    """What the licences of bundled packages want to go with them."""
+    texts = []
+    for package in packages_of(paths):
+        told = json.loads((package / "package.json").read_text())
+        name = f"{told['name']} {told['version']} ({told.get('license', 'no licence')})"
+        files = sorted(package.glob("LICEN[SC]E*"))
+        text = files[0].read_text() if files else ""
+        texts.append(f"{name}\n{'-' * len(name)}\n\n{text.strip()}\n")
+    return "\n\n".join(texts).encode()
+
+
+def make_files(web, scratch):
+    """What is served, by path: suffix and content; and the files it was made of."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    dashboard = web / "dashboard"
+    names = ["uricast.js", "dashboard.js", "dashboard.css"]
+    entries = [web / "client/uricast.js", dashboard / "main.js", dashboard / "style.css"]
+    inputs = [dashboard / "index.html", dashboard / "icon.svg"]
+    for name, entry in zip(names, entries):
+        inputs += esbuild(web, scratch / name, entry)
+    files = {
+        "/": (".html", (dashboard / "index.html").read_bytes()),
+        "/uricast.js": (".js", (scratch / "uricast.js").read_bytes()),
+        "/assets/dashboard.js": (".js", (scratch / "dashboard.js").read_bytes()),
+        "/assets/dashboard.css": (".css", (scratch / "dashboard.css").read_bytes()),
+        "/assets/icon.svg": (".svg", (dashboard / "icon.svg").read_bytes()),
+        "/assets/licences.txt": (".txt", licences(inputs)),
+    }
+    return files, inputs
+
+
+def c_array(name, content):
+    lines = [f"static const unsigned char {name}[] ="]
+    for start in range(0, len(content), BYTES_A_LINE):
+        piece = content[start : start + BYTES_A_LINE]
+        lines.append('\t"' + "".join(f"\\x{byte:02x}" for byte in piece) + '"')
+    lines[-1] += ";"
+    return lines
+
+
+def c_bytes(name, content):
+    return f"{{(const char *){name}, {len(content)}}}"
+
+
+def header_of(files):
+    lines, entries = ["#pragma once", ""], []
+    for number, (path, (suffix, content)) in enumerate(sorted(files.items())):
+        packed = gzip.compress(content, 9, mtime=0)
+        forms = {f"plain{number}": content}
+        if len(packed) < len(content):
+            forms[f"gzipped{number}"] = packed
+        for name, form in forms.items():
+            lines += c_array(name, form)
+        tag = hashlib.sha256(content).hexdigest()[:20]
+        written = [c_bytes(name, form) for name, form in forms.items()]
+        written += ["{0}"] * (2 - len(written))
+        entries.append(f'\t{{"{path}", "{TYPES[suffix]}", "{tag}",')
+        entries.append(f"\t\t{written[0]}, {written[1]}}},")
+    lines += ["", "static const struct asset embedded[] = {", *entries, "};", ""]
+    lines += [f"static const size_t embedded_count = {len(files)};"]
+    lines += ["static const char *const embedded_missing = NULL;", ""]
+    return "\n".join(lines)
+
+
+def empty_header(missing):
+    lines = ["#pragma once", "", "static const struct asset embedded[1];"]
+    lines += ["static const size_t embedded_count = 0;"]
+    lines += [f"static const char *const embedded_missing = {json.dumps(missing)};", ""]
+    return "\n".join(lines)
+
+
+def bundle(arguments):
+    output = arguments.output.resolve()
+    if arguments.missing:
+        output.write_text(empty_header(arguments.missing))
+        arguments.depfile.write_text("")
+        return 0
+    web = pathlib.Path(__file__).resolve().parent
+    try:
+        files, inputs = make_files(web, output.parent / "assets")
+    except subprocess.CalledProcessError:
+        return 1  # esbuild has said why
+    output.write_text(header_of(files))
+    paths = " ".join(str(path).replace(" ", "\\ ") for path in inputs)
+    arguments.depfile.write_text(f"{output.name}: {paths}\n")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("install")
+    command.add_argument("npm")
+    command.add_argument("lock", type=pathlib.Path)
+    command.set_defaults(run=install)
+    command = commands.add_parser("bundle")
+    command.add_argument("--missing", default="", help="why there is nothing to bundle")
+    command.add_argument("output", type=pathlib.Path)
+    command.add_argument("depfile", type=pathlib.Path)
+    command.set_defaults(run=bundle)
+    arguments = parser.parse_args()
+    sys.exit(arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+/*
+ * Place: what is looked at, kept in the address bar's hash, so that it can be sent to
+ * somebody and outlives a reload.
+ *
+ *   #/?uri=/nodes&sort=-load&filter=web&columns=name,load
+ *   #/fleet?prefix=compute/
+ */
+
+export function readPlace(hash = location.hash) {
+	const [path, query = ""] = hash.replace(/^#/, "").split(/\?(.*)/s);
+	const parameters = new URLSearchParams(query);
+	const columns = parameters.get("columns");
+	return {
+		page: path === "/fleet" ? "fleet" : "watch",
+		uri: parameters.get("uri") ?? "",
+		sort: parameters.get("sort") ?? "",
+		filter: parameters.get("filter") ?? "",
+		columns: columns === null ? null : columns.split(",").map(decodeURIComponent),
+		prefix: parameters.get("prefix") ?? "",
+	};
+}
+
+export function hashOf(place) {
+	const parameters = [];
+	const add = (name, value) => {
+		// Slashes stay readable; URLSearchParams reads them as they are.
+		if (value)
+			parameters.push(`${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`);
+	};
+	if (place.page === "fleet") {
+		add("prefix", place.prefix);
+	} else {
+		add("uri", place.uri);
+		add("sort", place.sort);
+		add("filter", place.filter);
+		if (place.columns) add("columns", place.columns.map(encodeURIComponent).join(","));
+	}
+	const path = place.page === "fleet" ? "#/fleet" : "#/";
+	return parameters.length ? `${path}?${parameters.join("&")}` : path;
+}
+
+/** Changes how the same thing is looked at: no new entry in the history. */
+export function amendPlace(change) {
+	const hash = hashOf({ ...readPlace(), ...change });
+	if (hash !== location.hash) history.replaceState(null, "", hash);
+}
