@@ -1,6 +1,6 @@
 #include "gateway/assets.h"
 
-#include "gateway/web/assets_embedded.h" /* made by meson */
+#include "gateway/assets_embedded.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,15 +19,15 @@
 
 const struct asset *asset_find(struct bytes path)
 {
-	for (size_t i = 0; i < embedded_count; i++)
-		if (bytes_are(path, embedded[i].path))
-			return &embedded[i];
+	for (size_t i = 0; i < assets_embedded_count; i++)
+		if (bytes_are(path, assets_embedded[i].path))
+			return &assets_embedded[i];
 	return NULL;
 }
 
 const char *assets_missing(void)
 {
-	return embedded_missing;
+	return assets_embedded_missing;
 }
 
 /* RFC 9110, 13.1.2: a list of tags, weak ones too, or *. Ours hold no quotes. */

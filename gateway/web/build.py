@@ -4,7 +4,7 @@
 install  puts the npm packages that package-lock.json names into node_modules, where that
          has not been done for this lock file, and says in one line why it could not be.
 bundle   bundles the browser's data layer and the dashboard with esbuild, and writes all
-         files, plain and compressed, into a C header; without node_modules it writes one
+         files, plain and compressed, into a C file; without node_modules it writes one
          that says what is missing.
 """
 
@@ -109,7 +109,11 @@ def make_files(web, scratch):
     scratch.mkdir(parents=True, exist_ok=True)
     dashboard = web / "dashboard"
     names = ["uricast.js", "dashboard.js", "dashboard.css"]
-    entries = [web / "client/uricast.js", dashboard / "main.js", dashboard / "style.css"]
+    entries = [
+        web / "client/uricast.js",
+        dashboard / "main.js",
+        dashboard / "style.css",
+    ]
     inputs = [dashboard / "index.html", dashboard / "icon.svg"]
     for name, entry in zip(names, entries):
         inputs += esbuild(web, scratch / name, entry)
@@ -137,8 +141,8 @@ def c_bytes(name, content):
     return f"{{(const char *){name}, {len(content)}}}"
 
 
-def header_of(files):
-    lines, entries = ["#pragma once", ""], []
+def source_of(files):
+    lines, entries = ['#include "gateway/assets_embedded.h"', ""], []
     for number, (path, (suffix, content)) in enumerate(sorted(files.items())):
         packed = gzip.compress(content, 9, mtime=0)
         forms = {f"plain{number}": content}
@@ -151,23 +155,25 @@ def header_of(files):
         written += ["{0}"] * (2 - len(written))
         entries.append(f'\t{{"{path}", "{TYPES[suffix]}", "{tag}",')
         entries.append(f"\t\t{written[0]}, {written[1]}}},")
-    lines += ["", "static const struct asset embedded[] = {", *entries, "};", ""]
-    lines += [f"static const size_t embedded_count = {len(files)};"]
-    lines += ["static const char *const embedded_missing = NULL;", ""]
+    lines += ["", "const struct asset assets_embedded[] = {", *entries, "};", ""]
+    lines += [f"const size_t assets_embedded_count = {len(files)};"]
+    lines += ["const char *const assets_embedded_missing = NULL;", ""]
     return "\n".join(lines)
 
 
-def empty_header(missing):
-    lines = ["#pragma once", "", "static const struct asset embedded[1];"]
-    lines += ["static const size_t embedded_count = 0;"]
-    lines += [f"static const char *const embedded_missing = {json.dumps(missing)};", ""]
+def empty_source(missing):
+    lines = ['#include "gateway/assets_embedded.h"', ""]
+    lines += ["const struct asset assets_embedded[1];"]
+    lines += ["const size_t assets_embedded_count = 0;"]
+    text = json.dumps(missing)
+    lines += [f"const char *const assets_embedded_missing = {text};", ""]
     return "\n".join(lines)
 
 
 def bundle(arguments):
     output = arguments.output.resolve()
     if arguments.missing:
-        output.write_text(empty_header(arguments.missing))
+        output.write_text(empty_source(arguments.missing))
         arguments.depfile.write_text("")
         return 0
     web = pathlib.Path(__file__).resolve().parent
@@ -175,7 +181,7 @@ def bundle(arguments):
         files, inputs = make_files(web, output.parent / "assets")
     except subprocess.CalledProcessError:
         return 1  # esbuild has said why
-    output.write_text(header_of(files))
+    output.write_text(source_of(files))
     paths = " ".join(str(path).replace(" ", "\\ ") for path in inputs)
     arguments.depfile.write_text(f"{output.name}: {paths}\n")
     return 0

@@ -101,6 +101,13 @@ const HEALTHS = {
 	unowned: "error",
 };
 
+/* As the gateway chose them, but those of the same health by name: they stay in place. */
+function worstFirst(a, b) {
+	const healths = Object.keys(HEALTHS);
+	const health = healths.indexOf(b.health) - healths.indexOf(a.health);
+	return health || (a.address < b.address ? -1 : 1);
+}
+
 export class FleetPage {
 	constructor(session) {
 		this.session = session;
@@ -270,7 +277,7 @@ export class FleetPage {
 		this.gateways.show(picture.gateways, picture.gateways_total);
 		this.pollers.show(picture.pollers, picture.pollers_total);
 		this.providers.show(picture.providers, picture.providers.length);
-		this.resources.show(picture.resources, summary.resources);
+		this.resources.show(picture.resources.toSorted(worstFirst), summary.resources);
 	}
 
 	#drawTiles({ summary, gateways, pollers }) {

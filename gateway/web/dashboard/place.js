@@ -23,9 +23,9 @@ export function readPlace(hash = location.hash) {
 export function hashOf(place) {
 	const parameters = [];
 	const add = (name, value) => {
-		// Slashes stay readable; URLSearchParams reads them as they are.
+		// Slashes and commas stay readable; URLSearchParams reads them as they are.
 		if (value)
-			parameters.push(`${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`);
+			parameters.push(`${name}=${encodeURIComponent(value).replace(/%2F|%2C/g, decodeURIComponent)}`);
 	};
 	if (place.page === "fleet") {
 		add("prefix", place.prefix);

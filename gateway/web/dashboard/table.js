@@ -317,6 +317,7 @@ export class Table {
 			if (drawn !== undefined) flash(drawn.element);
 		}
 		this.arrived = null;
+		this.#giveFocus();
 		this.#drawEmpty();
 	}
 
@@ -430,9 +431,17 @@ export class Table {
 		const row = this.shown[index];
 		if (row === undefined) return;
 		this.focusKey = row.key;
+		this.focusWanted = true;
 		this.virtualizer.scrollToIndex(index, { align: "auto" });
 		this.#draw();
-		this.elements.get(row.key)?.element.focus({ preventScroll: true });
+	}
+
+	/* Where it has to be scrolled to, the row is not in the page before. */
+	#giveFocus() {
+		const drawn = this.elements.get(this.focusKey);
+		if (!this.focusWanted || drawn === undefined) return;
+		this.focusWanted = false;
+		drawn.element.focus({ preventScroll: true });
 	}
 
 	/** "12 of 340 rows" */

@@ -11,6 +11,7 @@ import { Table } from "./table.js";
 import { Tree } from "./tree.js";
 
 const SUGGESTIONS = 200;
+const ASK_EVERY = 4; // seconds between two questions how fresh the content is
 
 export class WatchPage {
 	constructor(session) {
@@ -26,7 +27,7 @@ export class WatchPage {
 	mount() {
 		const { uri } = this.place;
 		this.#suggest();
-		this.clock = setInterval(() => this.#drawTimes(), 1000);
+		this.clock = setInterval(() => this.#tick(), 1000);
 		if (uri === "") return;
 		document.title = `${uri} – uricast`;
 		this.stop = this.session.watch(uri, (resource) => {
@@ -259,9 +260,21 @@ export class WatchPage {
 		if (error) setText(this.trouble, sentence(error));
 	}
 
+	/* Unchanged polls are told to nobody, so the gateway is asked. */
+	#tick() {
+		this.seconds = (this.seconds ?? 0) + 1;
+		const ask = this.seconds % ASK_EVERY === 0 && document.visibilityState === "visible";
+		if (ask && this.resource)
+			this.resource.status().catch(() => {}); // not over every transport
+		this.#drawTimes();
+	}
+
 	#drawTimes() {
-		if (this.changedAt === undefined) return;
-		setText(this.times, `changed ${ago(Date.now() - this.changedAt)}`);
+		const said = [];
+		const { checkedAt } = this.resource ?? {};
+		if (checkedAt) said.push(`checked ${ago(Date.now() - checkedAt)}`);
+		if (this.changedAt) said.push(`changed ${ago(Date.now() - this.changedAt)}`);
+		setText(this.times, said.join(", "));
 	}
 
 	#drawRegions({ value }) {
