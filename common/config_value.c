@@ -211,6 +211,17 @@ const char *config_value_timeout(const char *text, void *field)
 	return read_duration(text, 10, 600000, "is no timeout from 10ms to 10m", field);
 }
 
+const char *config_value_span(const char *text, void *field)
+{
+	return read_duration(text, 50, 86400000, "is no time from 50ms to 24h", field);
+}
+
+const char *config_value_count(const char *text, void *field)
+{
+	return read_whole(text, count_units, 1, 1000000,
+		"is no number; write one from 1 to 1000000", field);
+}
+
 const char *config_value_concurrency(const char *text, void *field)
 {
 	return read_whole(text, count_units, 1, 10000,

@@ -34,6 +34,8 @@ const char *config_value_identity(const char *text, void *field);
 const char *config_value_lease(const char *text, void *field);
 const char *config_value_interval(const char *text, void *field);
 const char *config_value_timeout(const char *text, void *field);
+const char *config_value_span(const char *text, void *field);  /* of any command */
+const char *config_value_count(const char *text, void *field); /* of anything */
 const char *config_value_concurrency(const char *text, void *field);
 const char *config_value_addresses(const char *text, void *field);
 const char *config_value_clients(const char *text, void *field);
