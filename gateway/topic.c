@@ -63,6 +63,7 @@ struct topic {
 	char *doubt_error;        /* JSON; NULL where there is no doubt */
 	uint32_t state_serial;    /* counts what is told of the state; from 1 */
 	struct frame *state;      /* made when first owed */
+	struct frame *no_content; /* the same for who holds nothing, as an error */
 	struct frame *patch;      /* to version, or NULL */
 	uint64_t patch_base;      /* what it starts from */
 	size_t patch_length;
@@ -136,7 +137,7 @@ void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, vo
 	HASH_ITER(hh, table->topics, topic, next)
 	{
 		if (topic->feeder == &table->relay)
-	visit(topic, user);
+			visit(topic, user);
 	}
 }
 
@@ -252,6 +253,7 @@ void topic_forget(struct topic *topic)
 	frame_release(topic->content);
 	frame_release(topic->patch);
 	frame_release(topic->state);
+	frame_release(topic->no_content);
 	free(topic->raw_provider);
 	free(topic->media_type);
 	free(topic->text);
@@ -390,17 +392,18 @@ static bool owes_version(
 		!topic->unknown;
 }
 
-/* The patch where the subscriber sits at its base, else the content where it is here. */
-static struct frame *owed_version(
-	struct topic *topic, const struct subscription *subscription)
+/*
+ * The patch where the subscriber sits at its base, else the content; NULL where that is
+ * not here, or where Redis has to be read first.
+ */
+static struct frame *pick_version(
+	const struct topic *topic, const struct subscription *subscription)
 {
 	if (subscription->patches && topic->patch != NULL &&
 		subscription->version_given == topic->patch_base)
 		return topic->patch;
-	if (subscription->version_given > topic->version || !content_is_here(topic)) {
-		topic->feeder->events.needed(topic, topic->feeder->user);
+	if (subscription->version_given > topic->version || !content_is_here(topic))
 		return NULL;
-	}
 	return topic->content;
 }
 
@@ -413,30 +416,57 @@ static bool owes_state(const struct topic *topic, const struct subscription *sub
 	return state != RESOURCE_FRESH || subscription->state_given != 0;
 }
 
+static struct frame *owed_state(
+	struct topic *topic, const struct subscription *subscription)
+{
+	bool lacks =
+		subscription->version_given == 0 && owes_version(topic, subscription);
+	struct frame **frame = lacks ? &topic->no_content : &topic->state;
+
+	if (!owes_state(topic, subscription))
+		return NULL;
+	if (*frame == NULL)
+		*frame = protocol_state_frame(topic->address,
+			lacks ? RESOURCE_ERROR : topic_state(topic), topic_error(topic));
+	return *frame;
+}
+
+/* The content is not here and cannot be read for now: that is said instead. */
+static bool awaits_redis(
+	const struct topic *topic, const struct subscription *subscription)
+{
+	return pick_version(topic, subscription) == NULL && topic->doubt != NULL &&
+		strcmp(topic->doubt, "redis_unavailable") == 0;
+}
+
 struct frame *subscription_owed(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
+	struct frame *frame;
 
 	if (topic == NULL || subscription->paused)
 		return NULL;
-	if (owes_version(topic, subscription))
-		return owed_version(topic, subscription);
-	if (!owes_state(topic, subscription))
-		return NULL;
-	if (topic->state == NULL)
-		topic->state = protocol_state_frame(
-			topic->address, topic_state(topic), topic_error(topic));
-	return topic->state;
+	if (!owes_version(topic, subscription))
+		return owed_state(topic, subscription);
+	frame = pick_version(topic, subscription);
+	if (frame == NULL)
+		topic->feeder->events.needed(topic, topic->feeder->user);
+	return awaits_redis(topic, subscription) ? owed_state(topic, subscription)
+						 : frame;
 }
 
 void subscription_given(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 
-	if (owes_version(topic, subscription))
-		subscription->version_given = topic->version;
-	else
+	if (!owes_version(topic, subscription) || awaits_redis(topic, subscription)) {
 		subscription->state_given = topic->state_serial;
+		return;
+	}
+	/* Whoever was told of an error hears what holds for the content. */
+	if (subscription->version_given == 0 && subscription->state_given != 0)
+		subscription->state_given = topic->state_serial - 1;
+	subscription->version_given = topic->version;
 }
 
 void topic_refresh(struct topic *topic)
@@ -530,7 +560,8 @@ struct topic_times topic_times(const struct topic *topic)
 
 	if (feeder->events.times != NULL)
 		return feeder->events.times(topic, feeder->user);
-	return (struct topic_times){topic->checked_at_ms, (int64_t)(topic->version / 1000)};
+	return (struct topic_times){
+		topic->checked_at_ms, (int64_t)(topic->version / 1000)};
 }
 
 int64_t topic_checked_at_ms(const struct topic *topic)
@@ -599,7 +630,9 @@ static void state_changed(struct topic *topic)
 {
 	topic->state_serial++;
 	frame_release(topic->state);
+	frame_release(topic->no_content);
 	topic->state = NULL;
+	topic->no_content = NULL;
 }
 
 static int take_content(struct topic *topic, const struct change *change)
@@ -806,7 +839,8 @@ static void grant_again(struct topic *topic)
 	}
 }
 
-static bool same_interval(const struct catalog_interval *a, const struct catalog_interval *b)
+static bool same_interval(
+	const struct catalog_interval *a, const struct catalog_interval *b)
 {
 	return a->default_ms == b->default_ms && a->min_ms == b->min_ms &&
 		a->max_ms == b->max_ms;

@@ -70,9 +70,14 @@ ports_given = set()
 
 
 def free_port():
-    """A port that nothing listens on, below those the kernel gives to connections."""
+    """
+    A port that nothing listens on, below those the kernel gives to connections. Test
+    processes that run side by side take them from ranges of their own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20000 + worker % 8 * 1500
     while True:
-        port = random.SystemRandom().randrange(20000, 32000)
+        port = random.SystemRandom().randrange(first, first + 1500)
         if port in ports_given:
             continue
         with socket.socket() as probe:

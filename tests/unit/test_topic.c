@@ -327,6 +327,32 @@ static void doubt_is_told_once_and_taken_back(void **state)
 	topic_unsubscribe(&a.subscription);
 }
 
+static void without_redis_whoever_lacks_the_content_hears_why(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer patched = {0}, late = {0};
+	struct topic *topic = watch(fixture, &patched);
+
+	patched.subscription.patches = true;
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	apply_patch(fixture, topic, 8, 7, NULL, "[{}]");
+	watch(fixture, &late);
+	topic_doubt(topic, "redis_unavailable", "Redis is away", 0);
+	run(fixture);
+	assert_int_equal(late.frames, 1);
+	assert_non_null(strstr(late.last, "\"state\":\"error\""));
+	assert_non_null(strstr(late.last, "redis_unavailable"));
+	assert_non_null(strstr(patched.last, "\"state\":\"stale\""));
+	apply(fixture, topic, 8, RESOURCE_FRESH, "[2]", NULL);
+	assert_int_equal(late.frames, 3);
+	assert_non_null(strstr(late.last, "\"state\":\"stale\""));
+	topic_doubt(topic, NULL, NULL, 0);
+	run(fixture);
+	assert_string_equal(late.last, "{\"uri\":\"/nodes\",\"state\":\"fresh\"}");
+	topic_unsubscribe(&patched.subscription);
+	topic_unsubscribe(&late.subscription);
+}
+
 static void content_that_redis_forgot_stands_as_stale(void **state)
 {
 	struct fixture *fixture = *state;
@@ -450,8 +476,10 @@ static void what_comes_back_is_wanted_and_doubted_until_it_is_confirmed(void **s
 static void a_raw_address_counts_for_the_provider_it_belongs_to_now(void **state)
 {
 	struct fixture *fixture = *state;
-	struct catalog_provider other = {.name = "other", .limits = {.raw_addresses_max = 1}};
-	struct catalog_target target = {.provider = &other, .interval = {5000, 1000, 60000}};
+	struct catalog_provider other = {
+		.name = "other", .limits = {.raw_addresses_max = 1}};
+	struct catalog_target target = {
+		.provider = &other, .interval = {5000, 1000, 60000}};
 	struct viewer viewer = {0}, second = {0};
 	struct topic *topic = watch(fixture, &viewer);
 
@@ -557,6 +585,7 @@ int main(void)
 		TEST(who_holds_the_current_version_gets_nothing_and_who_a_newer_one_waits),
 		TEST(a_text_is_quoted_and_says_what_it_is),
 		TEST(doubt_is_told_once_and_taken_back),
+		TEST(without_redis_whoever_lacks_the_content_hears_why),
 		TEST(content_that_redis_forgot_stands_as_stale),
 		TEST(interest_is_the_visible_viewers_and_the_fastest_pace),
 		TEST(a_provider_takes_so_many_raw_addresses_and_no_more),
