@@ -6,6 +6,15 @@
  *   #/fleet?prefix=compute/
  */
 
+/* A link may have been typed by hand. */
+function decode(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+
 export function readPlace(hash = location.hash) {
 	const [path, query = ""] = hash.replace(/^#/, "").split(/\?(.*)/s);
 	const parameters = new URLSearchParams(query);
@@ -15,17 +24,17 @@ export function readPlace(hash = location.hash) {
 		uri: parameters.get("uri") ?? "",
 		sort: parameters.get("sort") ?? "",
 		filter: parameters.get("filter") ?? "",
-		columns: columns === null ? null : columns.split(",").map(decodeURIComponent),
+		columns: columns === null ? null : columns.split(",").map(decode),
 		prefix: parameters.get("prefix") ?? "",
 	};
 }
 
 export function hashOf(place) {
 	const parameters = [];
+	// Slashes and commas stay readable; URLSearchParams reads them as they are.
+	const encode = (value) => encodeURIComponent(value).replace(/%2F|%2C/g, decode);
 	const add = (name, value) => {
-		// Slashes and commas stay readable; URLSearchParams reads them as they are.
-		if (value)
-			parameters.push(`${name}=${encodeURIComponent(value).replace(/%2F|%2C/g, decodeURIComponent)}`);
+		if (value) parameters.push(`${name}=${encode(value)}`);
 	};
 	if (place.page === "fleet") {
 		add("prefix", place.prefix);
