@@ -89,7 +89,9 @@ class Page:
         found = self.run(script)
         if found is None:
             shown = self.run("return JSON.stringify(globalThis.told ?? null)")
-            raise AssertionError(f"not within {deadline} s: {expression}; told: {shown}")
+            raise AssertionError(
+                f"not within {deadline} s: {expression}; told: {shown}"
+            )
         return found["value"]
 
     def hide(self, hidden=True):

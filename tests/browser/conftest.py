@@ -24,7 +24,10 @@ pytest_runtest_makereport = system_fixtures.pytest_runtest_makereport
 def scripts(tmp_path_factory):
     """What pages import, bundled: content by path."""
     directory = tmp_path_factory.mktemp("scripts")
-    entries = {"uricast.js": WEB / "client/uricast.js", "react.js": HERE / "react_page.js"}
+    entries = {
+        "uricast.js": WEB / "client/uricast.js",
+        "react.js": HERE / "react_page.js",
+    }
     made = {}
     for name, entry in entries.items():
         path = bundle(

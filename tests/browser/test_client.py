@@ -76,7 +76,9 @@ def test_an_address_is_subscribed_to_once_and_a_later_one_has_the_value_at_once(
     )
     assert later == [True, 40]
     assert gateway.metric("uricast_gateway_subscriptions") == 1
-    page.run("several.forEach((subscription) => subscription.close()); await sleep(50);")
+    page.run(
+        "several.forEach((subscription) => subscription.close()); await sleep(50);"
+    )
     small.upstream.set("/nodes", padded(2))
     page.until(shows(2))
     page.run("s['/nodes'].close();")
@@ -185,7 +187,9 @@ def test_beyond_the_gateways_cap_the_rest_is_refused_until_there_is_room(
         globalThis.inState = (state) => s.filter((one) => one.state === state);"""
     )
     page.until("inState('fresh').length === 60 && inState('error').length === 10")
-    codes = page.run("return [...new Set(inState('error').map((one) => one.error.code))]")
+    codes = page.run(
+        "return [...new Set(inState('error').map((one) => one.error.code))]"
+    )
     assert codes == ["too_many_subscriptions"]
     page.run("inState('fresh').slice(0, 10).forEach((one) => one.close());")
     page.until("s.slice(60).every((one) => one.state === 'fresh')")
@@ -251,9 +255,7 @@ def test_a_hidden_page_is_no_interest_and_is_current_when_it_is_shown(small, ope
     pages[1].run("globalThis.shownAt = performance.now();")
     pages[1].show()
     pages[1].until(shows(2))
-    took = pages[1].run(
-        """const since = performance.now() - shownAt; return since;"""
-    )
+    took = pages[1].run("""const since = performance.now() - shownAt; return since;""")
     print(f"shown again: current after {took:.0f} ms at most")
     assert took < 200
     assert numbers_told(pages[1]) == [0, 2]
@@ -519,9 +521,7 @@ def test_a_token_is_shown_over_every_transport(start, open_page, tmp_path):
     tokens = tmp_path / "tokens"
     tokens.write_text("right\n")
     tokens.chmod(0o600)
-    fleet = start(
-        gateways=1, pollers=1, gateway_options=["--token-file", str(tokens)]
-    )
+    fleet = start(gateways=1, pollers=1, gateway_options=["--token-file", str(tokens)])
     fleet.upstream.set("/nodes", padded(1))
     for transport in ["websocket", "sse", "longpoll"]:
         page = open_page()
@@ -542,12 +542,17 @@ def test_get_is_the_held_value_or_one_request(small, open_page):
     small.upstream.set("/motd", "hello", content_type="text/plain")
     page = open_page()
     connect(page, small.urls)
-    assert page.run("return (await Promise.all([c.get('/nodes'), c.get('/nodes')]))[1].n") == 1
+    assert (
+        page.run("return (await Promise.all([c.get('/nodes'), c.get('/nodes')]))[1].n")
+        == 1
+    )
     assert page.run("return c.get('/motd')") == "hello"
     watch(page, "/nodes")
     page.until(shows(1))
     assert page.run("return (await c.get('/nodes')) === s['/nodes'].value")
-    code = page.run("return c.get('/none').catch((error) => [error.code, error.status])")
+    code = page.run(
+        "return c.get('/none').catch((error) => [error.code, error.status])"
+    )
     assert code == ["upstream_status", 404]
     code = page.run("return c.get('/../x').catch((error) => error.code)")
     assert code == "bad_address"
@@ -668,7 +673,9 @@ def test_a_view_of_an_aggregate_loads_in_part_and_names_the_failing_regions(
         }).enter();
         c.subscribe("compute/servers", { rows: (rows) => changes.push(rows) });"""
     )
-    page.until("told.some(([what]) => what === 'loaded') && told.some(([w]) => w === 'error')")
+    page.until(
+        "told.some(([what]) => what === 'loaded') && told.some(([w]) => w === 'error')"
+    )
     told = page.run("return told")
     row = {"key": "dfw/1", "region": "dfw", "row": {"id": 1, "name": "a"}}
     assert told[0] == ["loaded", False, [row]]
@@ -753,10 +760,12 @@ def test_the_hook_shows_changes_and_shares_one_subscription(small, open_page):
     gateway = small.gateways[0]
     subscriptions = lambda: gateway.metric("uricast_gateway_subscriptions")
     assert subscriptions() == 1
-    assert page.run("return document.body.lastChild.textContent") == "loading  undefined"
+    assert (
+        page.run("return document.body.lastChild.textContent") == "loading  undefined"
+    )
     renders = page.run("return rendered.length")
     small.upstream.set("/nodes", padded(2))
-    page.until("document.body.textContent.match(/\\\"n\\\":2/g)?.length === 2")
+    page.until('document.body.textContent.match(/\\"n\\":2/g)?.length === 2')
     # Each of two components once, doubled by StrictMode.
     assert page.run("return rendered.length") - renders == 4
     page.run("""render(["/other"]);""")
@@ -778,7 +787,15 @@ def test_it_is_small(scripts):
 
 def test_its_types_are_sound_and_tell_what_there_is(tmp_path):
     tsc = WEB / "node_modules/.bin/tsc"
-    command = [tsc, "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext"]
+    command = [
+        tsc,
+        "--noEmit",
+        "--strict",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+    ]
     command += ["--lib", "es2022,dom", HERE / "types.ts"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -6,7 +6,7 @@ import pytest
 
 from browser import Balancer
 from dashboard import Chromium, watch_url
-from harness import until_now
+from harness import Fleet, until_now
 
 WAITING = 'document.querySelector(".waiting").innerText'
 IS_WAITING = 'document.querySelector(".waiting").checkVisibility()'
@@ -37,11 +37,26 @@ def open_page(chromium):
     assert not errors, "\n".join(errors)
 
 
-@pytest.fixture
-def fleet(start_fleet):
-    fleet = start_fleet(gateways=1, pollers=1, interval=0.2)
+@pytest.fixture(scope="module")
+def whole_fleet(tmp_path_factory):
+    fleet = Fleet(tmp_path_factory.mktemp("dashboard-fleet"))
+    fleet.start(gateways=1, pollers=1, interval=0.2)
     fleet.base = f"http://127.0.0.1:{fleet.gateways[0].port}/"
-    return fleet
+    fleet.tests = 0
+    yield fleet
+    wrong = fleet.close()
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def fleet(whole_fleet):
+    """One gateway and one poller for all, with an address of its own for each test."""
+    whole_fleet.tests += 1
+    whole_fleet.uri = f"/servers{whole_fleet.tests}"
+    whole_fleet.show = lambda rows, **more: whole_fleet.upstream.set(
+        whole_fleet.uri, rows, **more
+    )
+    return whole_fleet
 
 
 def servers(*names, **more):
@@ -55,8 +70,8 @@ def servers(*names, **more):
 
 def show(fleet, open_page, rows, **place):
     """A page that shows @rows."""
-    fleet.upstream.set("/servers", rows)
-    page = open_page(watch_url(fleet.base, "/servers", **place))
+    fleet.show(rows)
+    page = open_page(watch_url(fleet.base, fleet.uri, **place))
     page.until(f'document.querySelectorAll(".rows .row").length >= {min(len(rows), 5)}')
     return page
 
@@ -67,7 +82,7 @@ def show(fleet, open_page, rows, **place):
 def test_a_list_of_objects_is_a_table_and_stays_current(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b", "c"))
     assert page.names() == ["a", "b", "c"]
-    fleet.upstream.set("/servers", servers("a", "b", "d", load={"b": 7}))
+    fleet.show(servers("a", "b", "d", load={"b": 7}))
     page.until('document.querySelector(".rows").innerText.includes("7")')
     page.until('document.querySelector(".rows").innerText.includes("d")')
     assert page.names() == ["a", "b", "d"]
@@ -84,7 +99,7 @@ def test_anything_else_is_a_tree_and_stays_current(fleet, open_page):
 def test_a_click_hits_the_row_it_was_aimed_at(fleet, open_page):
     page = show(fleet, open_page, servers("d", "e", "f"))
     x, y = page.point_at("e")
-    fleet.upstream.set("/servers", servers("a", "b", "c", "d", "e", "f"))
+    fleet.show(servers("a", "b", "c", "d", "e", "f"))
     page.until(IS_WAITING)
     assert page.names() == ["d", "e", "f"]
     page.do("mouse.click", x, y)
@@ -95,7 +110,7 @@ def test_sorted_rows_stay_under_the_pointer_and_show_what_is_true(fleet, open_pa
     page = show(fleet, open_page, servers("a", "b", "c", load={"c": 5}), sort="-load")
     assert page.names()[0] == "c"
     page.point_at("c")
-    fleet.upstream.set("/servers", servers("a", "b", "c", load={"b": 99, "c": 5}))
+    fleet.show(servers("a", "b", "c", load={"b": 99, "c": 5}))
     page.until('document.querySelector(".rows").innerText.includes("99")')
     page.until(IS_WAITING)
     assert page.names()[0] == "c"
@@ -107,7 +122,7 @@ def test_sorted_rows_stay_under_the_pointer_and_show_what_is_true(fleet, open_pa
 def test_what_waits_is_counted_and_done_when_the_pointer_leaves(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b", "c"))
     page.point_at("b")
-    fleet.upstream.set("/servers", servers("b", "c", "x", "y"))
+    fleet.show(servers("b", "c", "x", "y"))
     page.until(IS_WAITING)
     assert page.see(WAITING) == "3 changes waiting"
     gone = page.see(
@@ -127,7 +142,7 @@ def test_rows_stay_while_one_of_them_has_the_focus(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b", "c"))
     page.see('document.querySelector(".rows .row[tabindex=\\"0\\"]").focus()')
     page.do("keyboard.press", "ArrowDown")
-    fleet.upstream.set("/servers", servers("b", "c"))
+    fleet.show(servers("b", "c"))
     page.until(IS_WAITING)
     assert page.see("document.activeElement.firstChild.textContent") == "b"
     page.do("keyboard.press", "Escape")
@@ -138,7 +153,7 @@ def test_rows_stay_while_one_of_them_has_the_focus(fleet, open_page):
 def test_the_waiting_changes_can_be_asked_for(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b"))
     page.see('document.querySelector(".rows .row").focus()')
-    fleet.upstream.set("/servers", servers("a", "b", "c"))
+    fleet.show(servers("a", "b", "c"))
     page.until(IS_WAITING)
     page.do("click", ".waiting")
     page.until(f"!{IS_WAITING}")
@@ -197,7 +212,7 @@ def test_enter_opens_a_row_and_escape_leads_back(fleet, open_page):
     assert page.see(
         'document.querySelector(".details").contains(document.activeElement)'
     )
-    fleet.upstream.set("/servers", servers("a", "b", load={"b": 77}))
+    fleet.show(servers("a", "b", load={"b": 77}))
     page.until('document.querySelector(".details").innerText.includes("77")')
     page.do("keyboard.press", "Escape")
     page.until('document.activeElement.firstChild?.textContent === "b"')
@@ -245,11 +260,11 @@ def test_what_is_looked_at_survives_the_death_of_a_gateway(start_fleet, open_pag
 
 def test_an_upstream_that_fails_is_said_and_its_rows_stay(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b"))
-    fleet.upstream.set("/servers", {"no": "more"}, status=503)
+    fleet.show({"no": "more"}, status=503)
     page.until('document.querySelector(".status .pill").textContent === "stale"')
     page.until('document.querySelector(".banner").innerText.includes("503")')
     assert page.names() == ["a", "b"]
-    fleet.upstream.set("/servers", servers("a", "b", "c"))
+    fleet.show(servers("a", "b", "c"))
     page.until('document.querySelector(".status .pill").textContent === "fresh"')
     page.until('!document.querySelector(".banner").checkVisibility()')
 
@@ -351,11 +366,11 @@ def test_axe_finds_nothing_wrong(fleet, open_page, scheme):
     fleet.upstream.set("/info", {"name": "demo", "inside": {"n": None}})
     page = show(fleet, open_page, servers("a", "b"))
     options = {"colorScheme": scheme, "bypassCSP": True}
-    page = open_page(watch_url(fleet.base, "/servers", sort="name"), **options)
+    page = open_page(watch_url(fleet.base, fleet.uri, sort="name"), **options)
     page.until('document.querySelectorAll(".rows .row").length === 2')
     page.point_at("a")
     page.do("mouse.click", *page.row("a"))
-    fleet.upstream.set("/servers", servers("b", "c"))
+    fleet.show(servers("b", "c"))
     page.until(IS_WAITING)
     check(page, "table")
     page.do("click", "summary")
@@ -364,10 +379,14 @@ def test_axe_finds_nothing_wrong(fleet, open_page, scheme):
     page.until('document.querySelector("[role=tree]")?.innerText.includes("demo")')
     check(page, "tree")
     page = open_page(f"{fleet.base}#/fleet", **options)
-    page.until('document.querySelector(".fleet").innerText.includes("/servers")')
+    page.until(
+        'document.querySelector(".fleet").innerText.includes("' + fleet.uri + '")'
+    )
     check(page, "fleet")
     page = open_page(fleet.base, **options)
-    page.until('document.querySelector(".watched").innerText.includes("/servers")')
+    page.until(
+        'document.querySelector(".watched").innerText.includes("' + fleet.uri + '")'
+    )
     check(page, "front")
 
 
@@ -375,24 +394,26 @@ def test_axe_finds_nothing_wrong(fleet, open_page, scheme):
 def test_nothing_scrolls_sideways_but_tables(fleet, open_page, width):
     size = {"width": width, "height": 640}
     name = "a-name-that-goes-on-and-on-without-any-place-to-break-it-" * 3
-    fleet.upstream.set("/servers", servers(name, "b"))
+    fleet.show(servers(name, "b"))
     fleet.upstream.set("/info", {"name": name})
-    for uri in ("/servers", "/info"):
+    for uri in (fleet.uri, "/info"):
         page = open_page(watch_url(fleet.base, uri), viewport=size)
         page.until(
             f'document.querySelector(".content").innerText.includes("{name[:9]}")'
         )
         assert page.see("document.documentElement.scrollWidth") <= width
     page = open_page(f"{fleet.base}#/fleet", viewport=size)
-    page.until('document.querySelector(".fleet").innerText.includes("/servers")')
+    page.until(
+        'document.querySelector(".fleet").innerText.includes("' + fleet.uri + '")'
+    )
     assert page.see("document.documentElement.scrollWidth") <= width
 
 
 def test_nothing_moves_for_those_who_want_no_motion(fleet, open_page):
-    fleet.upstream.set("/servers", servers("a", "b"))
-    page = open_page(watch_url(fleet.base, "/servers"), reducedMotion="reduce")
+    fleet.show(servers("a", "b"))
+    page = open_page(watch_url(fleet.base, fleet.uri), reducedMotion="reduce")
     page.until('document.querySelectorAll(".rows .row").length === 2')
-    fleet.upstream.set("/servers", servers("a", "b", load={"a": 42}))
+    fleet.show(servers("a", "b", load={"a": 42}))
     easings = page.until(
         """(() => {
         const running = document.getAnimations();

@@ -192,7 +192,7 @@ export class FleetPage {
 		this.prefix = make("input", {
 			id: "prefix",
 			type: "search",
-			placeholder: "beginning of an address",
+			placeholder: "/nodes or compute/",
 			value: readPlace().prefix,
 			autocomplete: "off",
 			spellcheck: false,
@@ -206,7 +206,7 @@ export class FleetPage {
 			make(
 				"div",
 				{ class: "tools" },
-				make("label", { for: "prefix" }, "Only"),
+				make("label", { for: "prefix", class: "dim" }, "Beginning with"),
 				this.prefix,
 			),
 		);
