@@ -99,6 +99,8 @@ static bool see(struct seen *seen, struct bytes address)
 
 static void drop_found(struct fleet_reading *reading, size_t count)
 {
+	if (count == 0)
+		return;
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)reading->found[i].start);
 	reading->found_count -= count;

@@ -20,14 +20,14 @@
 #define IDLE_LEAST_S 10
 #define BUFFER_LEAST (8LL << 20) /* a few of the largest changes */
 #define FULL 0.9
+#define MISSING_MAX 64 /* more than there are rights */
 
 struct patient {
 	struct doctor *doctor;
 	redisContext *context;
 	struct key scratch; /* a name that nothing else ever has, as key and as channel */
-	char *missing;      /* rights, with a + before each */
-	size_t missing_length;
-	FILE *missing_out;
+	const char *missing[MISSING_MAX]; /* rights */
+	size_t missing_count;
 };
 
 /* ---- asking ---- */
@@ -151,7 +151,8 @@ static bool log_in(struct patient *patient, const struct redis_url *url)
 			"+select."))
 		return false;
 	reply = ask(patient, "PING");
-	if (is_error(reply, "NOPERM")) { /* that is among what is looked at below */
+	/* Of these more is said below. */
+	if (is_error(reply, "NOPERM") || is_error(reply, "MISCONF")) {
 		freeReplyObject(reply);
 		return true;
 	}
@@ -473,35 +474,35 @@ static redisReply *try_command(struct patient *patient, const char *command)
 
 static void add_missing(struct patient *patient, const char *right)
 {
-	char word[32];
+	for (size_t i = 0; i < patient->missing_count; i++) {
+		if (strcmp(patient->missing[i], right) == 0)
+			return;
+	}
+	patient->missing[patient->missing_count++] = right;
+}
 
-	snprintf(word, sizeof(word), "%s+%s", ftell(patient->missing_out) > 0 ? " " : "",
-		right);
-	fflush(patient->missing_out);
-	if (!strstr(patient->missing ? patient->missing : "", word))
-		fputs(word, patient->missing_out);
+static void say_refused_write(struct doctor *doctor, const redisReply *reply)
+{
+	const char *fix = "Name the master by --redis.";
+
+	if (is_error(reply, "OOM"))
+		fix = "Raise maxmemory (CONFIG SET maxmemory), or let less be watched.";
+	else if (is_error(reply, "MISCONF"))
+		fix = "Let it save, or CONFIG SET stop-writes-on-bgsave-error no.";
+	doctor_say(doctor, FINDING_ERROR, "writes", fix, "Redis refuses to write: %s",
+		reply->str);
 }
 
 /* NOPERM names what it is about: a command, a key, a channel. */
 static void judge_right(struct patient *patient, const char *right, bool optional,
 	const redisReply *reply)
 {
-	if (is_error(reply, "OOM") || is_error(reply, "MISCONF") ||
-		is_error(reply, "READONLY"))
-		doctor_say(patient->doctor, FINDING_ERROR, "writes",
-			is_error(reply, "OOM") ? "Raise maxmemory (CONFIG SET "
-						 "maxmemory), or let less be "
-						 "watched."
-					       : "Let it save, or CONFIG SET "
-						 "stop-writes-on-bgsave-error "
-						 "no; or name the master.",
-			"Redis refuses to write: %s", reply->str);
 	if (!is_error(reply, "NOPERM"))
 		return;
 	if (strstr(reply->str, "key"))
-		add_missing(patient, "~keys");
+		add_missing(patient, "~");
 	else if (strstr(reply->str, "channel"))
-		add_missing(patient, "&channels");
+		add_missing(patient, "&");
 	else if (optional)
 		doctor_say(patient->doctor, FINDING_FINE, "acl", "",
 			"+%s is not allowed, which does no harm", right);
@@ -509,45 +510,65 @@ static void judge_right(struct patient *patient, const char *right, bool optiona
 		add_missing(patient, right);
 }
 
+static bool refuses_writes(const redisReply *reply)
+{
+	return is_error(reply, "OOM") || is_error(reply, "MISCONF") ||
+		is_error(reply, "READONLY");
+}
+
+static void say_missing(struct patient *patient)
+{
+	const char *prefix = patient->doctor->options->prefix;
+	char *list = NULL, *fix = NULL;
+	size_t length;
+	FILE *out = open_memstream(&list, &length);
+
+	for (size_t i = 0; i < patient->missing_count; i++) {
+		const char *right = patient->missing[i];
+
+		fputs(i > 0 ? " " : "", out);
+		if (*right == '~' || *right == '&')
+			fprintf(out, "%c%s:*", *right, prefix);
+		else
+			fprintf(out, "+%s", right);
+	}
+	fclose(out);
+	if (asprintf(&fix, "ACL SETUSER USER %s (docs/redis.md has the whole line)",
+		    list) < 0)
+		abort();
+	doctor_say(patient->doctor, FINDING_ERROR, "acl", fix,
+		"the user lacks rights: %s", list);
+	free(fix);
+	free(list);
+}
+
 static void check_rights(struct patient *patient)
 {
-	static const char *const channel_commands[] = {"SUBSCRIBE", "UNSUBSCRIBE"};
-	bool said_writes = false;
-	char *fix;
+	static const char *const channel_commands[] = {"subscribe", "unsubscribe"};
+	bool refused_writes = false;
 
-	patient->missing_out =
-		open_memstream(&patient->missing, &patient->missing_length);
 	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++) {
 		redisReply *reply = try_command(patient, rights[i].command);
-		bool refuses = is_error(reply, "OOM") || is_error(reply, "MISCONF") ||
-			is_error(reply, "READONLY");
 
-		if (!refuses || !said_writes)
-			judge_right(patient, rights[i].right, rights[i].optional, reply);
-		said_writes = said_writes || refuses;
+		if (refuses_writes(reply) && !refused_writes) {
+			refused_writes = true;
+			say_refused_write(patient->doctor, reply);
+		}
+		judge_right(patient, rights[i].right, rights[i].optional, reply);
 		freeReplyObject(reply);
 	}
 	for (size_t i = 0; i < 2; i++) {
 		redisReply *reply =
 			ask(patient, "%s %s", channel_commands[i], patient->scratch.text);
 
-		judge_right(patient, i == 0 ? "subscribe" : "unsubscribe", false, reply);
+		judge_right(patient, channel_commands[i], false, reply);
 		freeReplyObject(reply);
 	}
-	fclose(patient->missing_out);
-	if (!*patient->missing) {
+	if (patient->missing_count > 0)
+		say_missing(patient);
+	else
 		doctor_say(patient->doctor, FINDING_FINE, "acl", "",
 			"the user may do all that uricast needs");
-	} else if (asprintf(&fix,
-			   "ACL SETUSER USER %s (~keys stands for ~%s:*, &channels for "
-			   "&%s:*); docs/redis.md has the whole line.",
-			   patient->missing, patient->doctor->options->prefix,
-			   patient->doctor->options->prefix) >= 0) {
-		doctor_say(patient->doctor, FINDING_ERROR, "acl", fix,
-			"the user lacks rights: %s", patient->missing);
-		free(fix);
-	}
-	free(patient->missing);
 }
 
 void doctor_redis(struct doctor *doctor)

@@ -8,7 +8,7 @@
 
 #define LIMIT_DEFAULT 20
 #define ROWS_FOR_OTHERS 12 /* processes and headings, usually */
-#define READING_SHARE 4    /* of the time at most a quarter is spent reading */
+#define REST_TIMES 4       /* of the time at most a quarter is spent reading */
 
 static size_t choose_limit(const struct options *options)
 {
@@ -58,8 +58,8 @@ enum exit_status status_run(const struct options *options)
 		if (status == EXIT_UNREACHABLE)
 			status = EXIT_FINE; /* it comes back, or was refused */
 		link_wait(&link,
-			took_ms * READING_SHARE > options->interval_ms
-				? took_ms * READING_SHARE
+			took_ms * REST_TIMES > options->interval_ms
+				? took_ms * REST_TIMES
 				: options->interval_ms);
 	}
 	link_close(&link);

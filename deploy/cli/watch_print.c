@@ -1,10 +1,12 @@
 #include "deploy/cli/watch_print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/document.h"
+#include "common/memory.h"
 #include "deploy/cli/http.h"
 #include "deploy/cli/output.h"
 
@@ -13,16 +15,33 @@ struct event {
 	uint32_t uri, version, content, patch, state; /* tokens; 0: not there */
 };
 
-/* A token's bytes as they are, on one line: a line feed in JSON is white space. */
-static void print_raw(FILE *stream, const struct document *document, uint32_t token)
+/* A token's bytes without the white space between them: on one line. The caller frees. */
+static char *compact(const struct document *document, uint32_t token, size_t *length)
 {
 	const struct document_token *at = &document->tokens[token];
+	const char *from = document->bytes + at->start;
+	char *text = xcalloc(at->length + 1, 1);
+	bool quoted = false;
 
+	*length = 0;
 	for (uint32_t i = 0; i < at->length; i++) {
-		char byte = document->bytes[at->start + i];
-
-		fputc(byte == '\n' || byte == '\r' ? ' ' : byte, stream);
+		if (quoted && from[i] == '\\')
+			text[(*length)++] = from[i++];
+		else if (from[i] == '"')
+			quoted = !quoted;
+		if (quoted || !strchr(" \t\r\n", from[i]))
+			text[(*length)++] = from[i];
 	}
+	return text;
+}
+
+static void print_raw(FILE *stream, const struct document *document, uint32_t token)
+{
+	size_t length;
+	char *text = compact(document, token, &length);
+
+	fwrite(text, 1, length, stream);
+	free(text);
 }
 
 /* A string without its quotes, anything else as it stands; for people. */
@@ -39,9 +58,11 @@ static void print_text(
 static void print_value(
 	const struct document *document, uint32_t token, size_t columns_max)
 {
-	const struct document_token *at = &document->tokens[token];
+	size_t length;
+	char *text = compact(document, token, &length);
 
-	output_text(stdout, document->bytes + at->start, at->length, columns_max);
+	output_text(stdout, text, length, columns_max);
+	free(text);
 }
 
 /* ---- for people ---- */

@@ -55,14 +55,15 @@ def test_watch_prints_patches_that_rebuild_the_content(small_fleet):
 
 
 def test_watch_prints_events_of_several_addresses_as_json_lines(small_fleet):
-    small_fleet.upstream.set("/a", '{\n "text": "x\\ny"\n}')
+    small_fleet.upstream.set("/a", '{\n "text": "x\\n\\" y"\n}')
     small_fleet.upstream.set("/b?c=1&d=2", [1])
     words = ["/a", "/b?c=1&d=2", "--json", "--count", 2, *gateway(small_fleet)]
     done = uricast("watch", *words)
     assert done.returncode == FINE, done.stderr
     events = {event["uri"]: event for event in map(json.loads, done.stdout.splitlines())}
-    assert events["/a"]["content"] == {"text": "x\ny"}
+    assert events["/a"]["content"] == {"text": 'x\n" y'}
     assert events["/b?c=1&d=2"]["content"] == [1]
+    assert r'{"text":"x\n\" y"}' in done.stdout
 
 
 def test_watch_ends_with_its_timeout_and_says_where_the_count_was_not_reached(small_fleet):
