@@ -320,24 +320,42 @@ struct reading {
 static const char *const content_fields[] = {"revision", "version", "state", "type",
 	"checked_at", "interval_ms", "error", "owner", "content"};
 
+/*
+ * Redis did not answer, or has forgotten the content: registering once more reads what
+ * there is, and makes what is held a floor. Not at once, so that it is no loop.
+ */
+static void register_later(struct relay *relay, struct topic *topic)
+{
+	struct relay_link *link = topic_relay_link(topic);
+
+	link->needed = true;
+	if (link->state != LINK_LIVE)
+		return;
+	link_enter(relay, topic, LINK_WAITING);
+	clock_timer_start_in(&relay->flush, TICK_MS);
+}
+
 static void on_read(int error, const redisReply *reply, void *user)
 {
 	struct reading *reading = user;
-	struct topic *topic = topic_find(
-		reading->relay->topics, reading->address, strlen(reading->address));
-	struct change change;
+	struct relay *relay = reading->relay;
+	struct topic *topic =
+		topic_find(relay->topics, reading->address, strlen(reading->address));
+	struct change change = {.state = RESOURCE_UNKNOWN};
 
 	free(reading);
 	if (topic == NULL)
 		return;
 	topic_relay_link(topic)->reading = false;
-	if (error != 0 || reply->type != REDIS_REPLY_ARRAY ||
-		reply->elements < ENTRY_COUNT)
-		return;
-	read_entry(&change, reply);
+	if (error == 0 && reply->type == REDIS_REPLY_ARRAY &&
+		reply->elements >= ENTRY_COUNT)
+		read_entry(&change, reply);
 	if (change.state != RESOURCE_UNKNOWN)
 		topic_apply(topic, &change);
-	topic_was_read(topic);
+	if (topic_content(topic).start != NULL)
+		topic_was_read(topic);
+	else
+		register_later(relay, topic);
 }
 
 static void read_content(struct relay *relay, struct topic *topic)
@@ -1083,8 +1101,7 @@ struct reload_walk {
 	const struct catalog *catalog;
 };
 
-void relay_look_up(
-	struct topic *topic, const struct catalog *catalog, int64_t wall_ms)
+void relay_look_up(struct topic *topic, const struct catalog *catalog, int64_t wall_ms)
 {
 	const char *text = topic_address(topic);
 	struct address address;

@@ -282,6 +282,30 @@ def answers(process):
         return False
 
 
+def test_a_content_that_redis_forgot_is_asked_for_in_peace(start_fleet):
+    """Changes of a large one bring the patch alone: its content has to be read."""
+    fleet = start_fleet(gateways=1, pollers=1, interval=0.2)
+    large = {"n": 1, "padding": "x" * 70_000}
+    fleet.upstream.set("/large", large)
+
+    async def test():
+        async with fleet.client(0) as one, fleet.client(0) as late:
+            await one.subscribe("/large", mode="patch")
+            await one.content("/large")
+            fleet.upstream.set("/large", {**large, "n": 2})
+            await one.content("/large", lambda c: c["n"] == 2)
+            fleet.redis.client.delete("uricast:resource:/large")
+            before = fleet.redis.client.info("commandstats")["cmdstat_hmget"]["calls"]
+            began = time.monotonic()
+            await subscribed(late, "/large")
+            passed = time.monotonic() - began
+            after = fleet.redis.client.info("commandstats")["cmdstat_hmget"]["calls"]
+            assert late.held["/large"][1]["n"] == 2
+            assert after - before < 30 * (passed + 1)
+
+    run(test())
+
+
 def test_nothing_is_left_in_redis_for_ever(fleet):
     for number in range(20):
         counting(fleet.upstream, f"/r/{number}")
