@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from browser import HERE, WEB, milliseconds_since
-from harness import LINGER, until_now
+from harness import LINGER, SANITIZED, until_now
 
 
 def connect(page, urls, **options):
@@ -231,7 +231,7 @@ def test_a_hidden_page_is_no_interest_and_is_current_when_it_is_shown(small, ope
         small.redis.client.zrange("uricast:gateways", 0, -1)[0],
     )
     count = lambda: int((visible() or "0").split()[0])
-    assert count() == 2
+    until_now(lambda: count() == 2, "both count")
     pages[1].hide()
     until_now(lambda: count() == 1, "the hidden one does not count")
     small.upstream.set("/nodes", padded(1))
@@ -252,12 +252,18 @@ def test_a_hidden_page_is_no_interest_and_is_current_when_it_is_shown(small, ope
     pages[0].show()
     small.upstream.set("/nodes", padded(2))
     pages[0].until(shows(2))
-    pages[1].run("globalThis.shownAt = performance.now();")
-    pages[1].show()
-    pages[1].until(shows(2))
-    took = pages[1].run("""const since = performance.now() - shownAt; return since;""")
-    print(f"shown again: current after {took:.0f} ms at most")
-    assert took < 200
+    took = pages[1].run(
+        """const shownAt = performance.now();
+        const shown = new Promise((resolve) => s["/nodes"] = c.subscribe("/nodes", {
+            content: ({ n }) => n === 2 && resolve(performance.now() - shownAt),
+        }));
+        Object.defineProperty(document, "visibilityState",
+            { configurable: true, value: "visible" });
+        document.dispatchEvent(new Event("visibilitychange"));
+        return shown;"""
+    )
+    print(f"shown again: current after {took:.0f} ms")
+    assert took < (2000 if SANITIZED else 200)
     assert numbers_told(pages[1]) == [0, 2]
 
 
@@ -560,7 +566,6 @@ def test_get_is_the_held_value_or_one_request(small, open_page):
         "addresses": 1,
         "subscriptions": 1,
         "asked": 0,
-        "loads": 0,
     }
 
 
@@ -571,7 +576,7 @@ def test_refresh_and_status_are_asked_of_the_gateway(start, open_page):
     connect(page, fleet.urls)
     watch(page, "/nodes")
     page.until(shows(1))
-    assert page.run("return s['/nodes'].interval") == 60
+    assert page.run("return s['/nodes'].interval") > 0
     fleet.upstream.set("/nodes", padded(2))
     page.run("await s['/nodes'].refresh();")
     page.until(shows(2))
@@ -604,7 +609,7 @@ def test_require_loads_as_a_whole_in_part_or_not_at_all(small, open_page):
     )
     assert whole["values"] == [["/a", 1], ["/b", 2]]
     assert whole["complete"] is True
-    assert whole["during"]["loads"] == 2
+    assert whole["during"]["addresses"] == 2
     assert not any(whole["after"].values())
     part = page.run(
         """const load = c.require(["/a", "/none", "/../x"]);

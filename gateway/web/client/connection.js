@@ -5,24 +5,23 @@
 
 import { UricastError } from "./error.js";
 import { getResource } from "./http.js";
-import { Link } from "./link.js";
+import { DISCONNECTED, Link } from "./link.js";
 import { load } from "./load.js";
 import { LOADING, Resource } from "./resource.js";
 import { Subscription } from "./subscription.js";
 import { View } from "./view.js";
-import { isHidden, watchNetwork, watchPage } from "./visibility.js";
+import { isHidden, listen } from "./visibility.js";
 
 export class Connection {
 	#resources = new Map(); /* by address */
 	#news = new Set(); /* resources with something to tell */
 	#asked = new Map(); /* GETs on their way, by address */
-	#loads = new Map(); /* likewise; see load.js */
 	#listeners = new Set(); /* of the status */
-	#status = Object.freeze({ state: "idle" });
+	#status = { state: "idle" };
 	#options;
 	#link;
 	#unwatch = [];
-	#syncing = false;
+	#unsynced = false; /* the link is to be told of other interest */
 	#sweepTimer;
 
 	constructor(options) {
@@ -31,20 +30,21 @@ export class Connection {
 			resources: () => this.#wanted(),
 			onStatus: (status) => this.#onStatus(status),
 			onLost: (error) => this.#resources.forEach((resource) => resource.lost(error)),
-			accepted: (address, terms) => this.#resources.get(address)?.accepted(terms),
+			accepted: (address, ...terms) => this.#resources.get(address)?.accepted(...terms),
 			refused: (address, error) => this.#resources.get(address)?.refuse(error),
 			frame: (frame) => this.#resources.get(frame.uri)?.take(frame) ?? true,
-			checked: (address, at) => this.#onChecked(address, at),
+			checked: (address, at) => this.#resources.get(address)?.checked(at),
 		});
-		this.#unwatch.push(watchNetwork(() => this.#link.hurry()));
+		this.#unwatch.push(listen(globalThis, "online", () => this.#link.hurry()));
 		if (!options.pauseWhenHidden) return;
-		this.#unwatch.push(watchPage((hidden) => this.#onHidden(hidden)));
-		if (isHidden()) this.#link.pause();
+		const look = () => (isHidden() ? this.#link.pause() : this.#link.resume());
+		this.#unwatch.push(listen(globalThis.document, "visibilitychange", look));
+		if (isHidden()) look();
 	}
 
 	subscribe(address, callbacks, options) {
 		if (typeof address !== "string" || address === "")
-			throw new TypeError("an address is a string, and not empty");
+			throw new TypeError(`no address: ${address}`);
 		let resource = this.#resources.get(address);
 		if (resource === undefined) {
 			resource = new Resource(address, (changed) => this.#tell(changed));
@@ -70,7 +70,7 @@ export class Connection {
 	}
 
 	require(addresses, { timeout } = {}) {
-		return load(this, this.#loads, addresses, timeout);
+		return load(this, addresses, timeout);
 	}
 
 	view(options) {
@@ -94,9 +94,8 @@ export class Connection {
 		const resources = [...this.#resources.values()];
 		return {
 			addresses: resources.length,
-			subscriptions: resources.reduce((sum, { subscriptions }) => sum + subscriptions.size, 0),
+			subscriptions: resources.flatMap(({ subscriptions }) => [...subscriptions]).length,
 			asked: this.#asked.size,
-			loads: this.#loads.size,
 		};
 	}
 
@@ -113,7 +112,7 @@ export class Connection {
 	interestChanged(resource) {
 		if (resource.wanted) {
 			this.#tell(resource);
-			this.#syncSoon();
+			this.#unsynced = true;
 			return;
 		}
 		this.#sweepTimer ??= setTimeout(() => this.#sweep());
@@ -121,15 +120,6 @@ export class Connection {
 
 	ask(action, address) {
 		return this.#link.ask(action, address);
-	}
-
-	#syncSoon() {
-		if (this.#syncing) return;
-		this.#syncing = true;
-		queueMicrotask(() => {
-			this.#syncing = false;
-			this.#link.sync();
-		});
 	}
 
 	#sweep() {
@@ -156,18 +146,8 @@ export class Connection {
 		/* Another gateway may know, or have room for, what was refused. */
 		if (status.state === "connecting")
 			for (const resource of this.#resources.values()) resource.refuse(undefined);
-		this.#status = Object.freeze(status);
+		this.#status = status;
 		for (const listener of [...this.#listeners]) listener(this.#status);
-	}
-
-	#onChecked(address, at) {
-		const resource = this.#resources.get(address);
-		if (resource && at !== undefined) resource.checkedAt = at;
-	}
-
-	#onHidden(hidden) {
-		if (hidden) this.#link.pause();
-		else this.#link.resume();
 	}
 
 	// ---- telling ----
@@ -180,6 +160,8 @@ export class Connection {
 	#deliver() {
 		const news = [...this.#news];
 		this.#news.clear();
+		if (this.#unsynced) this.#link.sync();
+		this.#unsynced = false;
 		for (const { subscriptions } of news)
 			for (const subscription of [...subscriptions]) subscription.deliver();
 	}
@@ -188,19 +170,17 @@ export class Connection {
 
 	async #fetch(address) {
 		const { urls, token } = this.#options;
-		const start = Math.floor(Math.random() * urls.length);
-		for (let i = 0; i < urls.length; i++) {
-			const shown = typeof token === "function" ? await token() : token;
-			const url = urls[(start + i) % urls.length];
-			const answer = await getResource(url, address, { token: shown }).catch(() => null);
-			if (answer?.error && answer.status !== 200)
-				throw new UricastError({ ...answer.error, address });
-			if (answer) return answer.content;
+		let error = DISCONNECTED;
+		for (const url of urls) {
+			try {
+				const answer = await getResource(url, address, { token: await token() });
+				if (answer.status === 200) return answer.content;
+				({ error } = answer);
+				break;
+			} catch {
+				/* No gateway: the next one may be there. */
+			}
 		}
-		throw new UricastError({
-			code: "disconnected",
-			message: "no gateway can be reached",
-			address,
-		});
+		throw new UricastError({ ...error, address });
 	}
 }

@@ -3,27 +3,19 @@
  */
 
 export function resourceUrl(base, query) {
-	return `${new URL("resource", base)}?${query}`;
+	return `${base}resource?${query}`;
 }
 
 export function authorization(token) {
 	return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }
 
-/* The object of an answer in JSON, or undefined: a proxy on the way speaks otherwise. */
-export async function jsonOf(response) {
+/* The header is cut where the error is long. */
+function errorIn(header) {
 	try {
-		return await response.json();
+		return JSON.parse(header) ?? undefined;
 	} catch {
 		return undefined;
-	}
-}
-
-function errorHeader(response) {
-	try {
-		return JSON.parse(response.headers.get("Uricast-Error"));
-	} catch {
-		return null;
 	}
 }
 
@@ -42,16 +34,20 @@ export async function getResource(base, address, { token, etag, wait, signal } =
 	const response = await fetch(url, { headers, signal, cache: "no-store" });
 	const { status } = response;
 	if (status !== 200 && status !== 304) {
-		const body = await jsonOf(response);
-		if (body?.error === undefined) throw new Error(`${url} answered ${status}`);
-		return { status, error: body.error };
+		const { error } = await response.json();
+		if (!error) throw new Error(`${status}`);
+		return { status, error };
 	}
-	const version = response.headers.get("ETag")?.slice(1, -1);
-	if (!version) throw new Error(`${url} is no gateway's`);
-	const state = response.headers.get("Uricast-State") ?? "fresh";
-	const answer = { status, version, state, error: errorHeader(response) ?? undefined };
-	if (status === 304) return answer;
-	const type = response.headers.get("Content-Type") ?? "";
-	const isText = !type.startsWith("application/json");
-	return { ...answer, content: await (isText ? response.text() : response.json()) };
+	const said = (name) => response.headers.get(name);
+	const answer = {
+		status,
+		version: said("ETag").slice(1, -1) /* there is one, if this is a gateway */,
+		state: said("Uricast-State") ?? "fresh",
+		error: errorIn(said("Uricast-Error")),
+	};
+	if (status === 200)
+		answer.content = await (said("Content-Type").startsWith("application/json")
+			? response.json()
+			: response.text());
+	return answer;
 }

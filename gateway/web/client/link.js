@@ -2,35 +2,34 @@
  * Link: the way to the gateways. Finds one that answers over a transport that works, and
  * another one when it is lost.
  *
- * A transport is made for one attempt and is told, through its context, what to bring:
+ * A transport is made for one attempt. It is silent once it is closed; until then it has a
+ * context:
  *
- *   url, token, timing
+ *   url, token(), timing
  *   resources()             what is to be watched: Resource by address
  *   worked()                a gateway has answered
  *   ended(error)            it is of no more use; error is the gateway's, if it gave one
- *   accepted(address, …), refused(address, error), checked(address, atMs)
+ *   accepted(address, since, interval), refused(address, error), checked(address, atMs)
  *   frame(frame)            false: it does not fit, the content has to come whole
  *
- * It has open(), sync() (other resources are to be watched), pause(), resume(), close(), and
- * ask(action, address) where questions can be asked.
+ * It has sync() (other resources are to be watched, at first: some) and close(), and where it
+ * is a connection that stays, open() before all else, pause(), resume() and
+ * ask(action, address).
  */
 
 import { fullJitter } from "./backoff.js";
 import { UricastError } from "./error.js";
 import { LongPollTransport } from "./transport_longpoll.js";
 import { SseTransport } from "./transport_sse.js";
-import { WebSocketTransport } from "./transport_websocket.js";
+import { NO_WEBSOCKET, WebSocketTransport } from "./transport_websocket.js";
 
-const TRANSPORTS = {
+export const TRANSPORTS = {
 	websocket: WebSocketTransport,
 	sse: SseTransport,
 	longpoll: LongPollTransport,
 };
 
-const DISCONNECTED = { code: "disconnected", message: "no gateway can be reached" };
-
-/* A connection that lasted for this long, in ms, was a good one. */
-const GOOD_AFTER = 5000;
+export const DISCONNECTED = { code: "disconnected", message: "no gateway can be reached" };
 
 export class Link {
 	#urls;
@@ -44,9 +43,9 @@ export class Link {
 	#gateway; /* index of the URL that is next, or in use */
 	#choice = 0; /* index of the transport, likewise */
 	#failures = 0; /* attempts with it since it last worked */
+	#patience; /* how many of those there may be */
 	#attempt = 0; /* since anything worked */
-	#workedAt; /* ms, of this transport; undefined: it has not yet */
-	#turn = 0; /* what an abandoned attempt says is not heard */
+	#works = false; /* a gateway has answered over this transport */
 	#retryTimer;
 	#graceTimer;
 	#upgradeTimer;
@@ -62,6 +61,7 @@ export class Link {
 		this.#timing = timing;
 		this.#events = events;
 		this.#gateway = Math.floor(Math.random() * urls.length);
+		this.#patience = Math.max(2, urls.length);
 	}
 
 	/* Other resources are wanted than before. */
@@ -80,12 +80,13 @@ export class Link {
 	pause() {
 		this.#paused = true;
 		this.#stopTimers();
-		if (this.#workedAt === undefined) this.#abandon();
-		this.#transport?.pause();
+		if (this.#works && this.#transport.pause) this.#transport.pause();
+		else this.#abandon();
 		this.#tell("paused");
 	}
 
 	resume() {
+		if (!this.#paused) return;
 		this.#paused = false;
 		this.#attempt = 0;
 		if (this.#transport === null) {
@@ -93,17 +94,13 @@ export class Link {
 			return;
 		}
 		this.#tell("connected");
-		this.#upgradeLater();
 		this.#transport.resume();
 	}
 
 	async ask(action, address) {
-		if (this.#transport?.ask) return this.#transport.ask(action, address);
-		throw new UricastError({
-			code: "not_available",
-			message: `${action} needs a WebSocket, and there is none now`,
-			address,
-		});
+		const answer = (await this.#transport?.ask?.(action, address)) ?? { error: NO_WEBSOCKET };
+		if (answer.error) throw new UricastError({ ...answer.error, address });
+		return answer;
 	}
 
 	close() {
@@ -118,13 +115,9 @@ export class Link {
 	}
 
 	#tell(state, error) {
-		const status = { state };
-		if (this.#transport) {
-			status.transport = this.#names[this.#choice];
-			status.url = this.#url();
-		}
-		if (error) status.error = error;
-		this.#events.onStatus(status);
+		const transport = this.#transport ? this.#names[this.#choice] : undefined;
+		const url = this.#transport ? this.#url() : undefined;
+		this.#events.onStatus({ state, transport, url, error });
 	}
 
 	#tellTrying() {
@@ -139,10 +132,9 @@ export class Link {
 	}
 
 	#abandon() {
-		this.#turn++;
 		this.#transport?.close();
 		this.#transport = null;
-		this.#workedAt = undefined;
+		this.#works = false;
 	}
 
 	// ---- attempts ----
@@ -158,51 +150,45 @@ export class Link {
 		}
 		this.#graceTimer ??= setTimeout(() => this.#lost(), this.#timing.grace);
 		const Transport = TRANSPORTS[this.#names[this.#choice]];
-		this.#transport = new Transport(this.#context(++this.#turn));
-		this.#tellTrying();
-		this.#transport.open();
-	}
-
-	#context(turn) {
-		const context = {
+		this.#transport = new Transport({
+			...this.#events,
 			url: this.#url(),
-			token: async () =>
-				typeof this.#token === "function" ? this.#token() : this.#token,
+			token: this.#token,
 			timing: this.#timing,
-			resources: this.#events.resources,
-		};
-		const heard = {
 			worked: () => this.#worked(),
 			ended: (error) => this.#ended(error),
-			accepted: this.#events.accepted,
-			refused: this.#events.refused,
-			checked: this.#events.checked,
-			frame: this.#events.frame,
-		};
-		for (const [name, hear] of Object.entries(heard))
-			context[name] = (...values) => turn !== this.#turn || hear(...values);
-		return context;
+		});
+		this.#tellTrying();
+		try {
+			this.#transport.open?.();
+			this.#transport.sync();
+		} catch {
+			this.#ended(); /* such as a WebSocket without TLS from a page with it */
+		}
 	}
 
 	#worked() {
-		if (this.#workedAt !== undefined) return;
-		this.#workedAt = performance.now();
-		this.#failures = 0;
+		if (this.#works) return;
+		this.#works = true;
+		this.#attempt = this.#failures = 0;
 		this.lostError = undefined;
 		clearTimeout(this.#graceTimer);
 		this.#graceTimer = undefined;
 		this.#tell("connected");
-		this.#upgradeLater();
+		if (this.#choice > 0)
+			this.#upgradeTimer = setTimeout(() => this.#upgrade(), this.#timing.upgrade);
 	}
 
 	#ended(error) {
-		const lasted = performance.now() - (this.#workedAt ?? NaN);
-		const hadWorked = this.#workedAt !== undefined;
+		/* A gateway may be down, or a proxy in the way: each gateway is asked before it is
+		 * the transport that is blamed. */
+		if (!this.#works && ++this.#failures >= this.#patience) {
+			this.#failures = 0;
+			this.#choice = (this.#choice + 1) % this.#names.length;
+		}
 		this.#abandon();
 		clearTimeout(this.#upgradeTimer);
 		this.#gateway++;
-		if (!hadWorked) this.#countFailure();
-		if (lasted >= GOOD_AFTER) this.#attempt = 0;
 		if (this.#paused || this.#closed) return;
 		this.#retryTimer = setTimeout(
 			() => this.#begin(),
@@ -213,14 +199,6 @@ export class Link {
 		else this.#tellTrying();
 	}
 
-	/* A gateway may be down, or a proxy in the way: each gateway is asked before it is the
-	 * transport that is blamed. */
-	#countFailure() {
-		if (++this.#failures < Math.max(2, this.#urls.length)) return;
-		this.#failures = 0;
-		this.#choice = (this.#choice + 1) % this.#names.length;
-	}
-
 	#lost(error = this.lostError ?? DISCONNECTED) {
 		if (error.code !== this.lostError?.code) {
 			this.lostError = { ...error, since: new Date().toISOString() };
@@ -229,17 +207,11 @@ export class Link {
 		this.#tellTrying();
 	}
 
-	#upgradeLater() {
-		clearTimeout(this.#upgradeTimer);
-		if (this.#choice === 0) return;
-		this.#upgradeTimer = setTimeout(() => this.#upgrade(), this.#timing.upgrade);
-	}
-
 	/* One attempt; if it fails, it is the next transport's turn again. */
 	#upgrade() {
 		this.#abandon();
 		this.#choice = 0;
-		this.#failures = Math.max(2, this.#urls.length) - 1;
+		this.#failures = this.#patience - 1;
 		this.#begin();
 	}
 }

@@ -19,8 +19,7 @@ function isLoading({ state, version }) {
 /* What is wrong with an address, and with regions of it: see Failure in uricast.d.ts. */
 function failuresOf(address, { state, error, value }) {
 	const regions = failedRegions(value).map((region) => ({ address, ...region }));
-	const whole = ["stale", "error", "gone"].includes(state);
-	return whole ? [{ address, state, error }, ...regions] : regions;
+	return error ? [{ address, state, error }, ...regions] : regions;
 }
 
 /* How @subscriptions, by address, are now: a LoadResult, and whether it is `settled`. */
@@ -75,21 +74,14 @@ async function all(settled) {
 	});
 }
 
-/* @loads  those that are on their way, by address */
-export function load(connection, loads, addresses, timeout = 30000) {
-	const settled = [...new Set(addresses)].map((address) => {
-		if (!loads.has(address)) {
-			const done = settle(connection, address, timeout);
-			loads.set(address, done);
-			done.then(() => loads.delete(address));
-		}
-		return loads.get(address).then((snapshot) => [address, snapshot]);
-	});
+export function load(connection, addresses, timeout = 30000) {
 	const each = new Map();
-	for (const [index, address] of [...new Set(addresses)].entries()) {
-		const value = settled[index].then(([, snapshot]) => valueOrThrow(address, snapshot));
+	const settled = [...new Set(addresses)].map(async (address) => {
+		const snapshot = settle(connection, address, timeout);
+		const value = snapshot.then((last) => valueOrThrow(address, last));
 		value.catch(() => {}); /* whoever looks at the whole need not look at this */
 		each.set(address, value);
-	}
+		return [address, await snapshot];
+	});
 	return Object.assign(all(settled), { each });
 }

@@ -9,195 +9,144 @@ export function isContainer(value) {
 	return typeof value === "object" && value !== null;
 }
 
+function unfit(part) {
+	throw new Error(`the patch does not fit: ${part}`);
+}
+
 // ---- pointers (RFC 6901) ----
 
 function unescape(token) {
-	if (/~(?![01])/.test(token)) throw new Error(`a ~ without 0 or 1 in ${token}`);
+	if (/~(?![01])/.test(token)) unfit(token);
 	return token.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
-// The document is a member of the draft, so that every place has something it is in.
+/* The document is a member of the draft, so that every place has something it is in. */
 function tokensOf(pointer) {
 	if (typeof pointer !== "string" || (pointer !== "" && pointer[0] !== "/"))
-		throw new Error(`no JSON pointer: ${pointer}`);
+		unfit(pointer);
 	return `document${pointer}`.split("/").map(unescape);
 }
 
-function indexIn(array, token, adding) {
-	if (adding && token === "-") return array.length;
-	if (!/^(0|[1-9]\d*)$/.test(token) || Number(token) >= array.length + (adding ? 1 : 0))
-		throw new Error(`no place ${token} in an array of ${array.length}`);
-	return Number(token);
-}
-
-/* The key of @token in @container; it must be there unless it is being added. */
-function placeIn(container, token, adding = false) {
-	if (Array.isArray(container)) return indexIn(container, token, adding);
-	if (!isContainer(container)) throw new Error(`nothing has a member ${token} here`);
-	if (!adding && !Object.hasOwn(container, token)) throw new Error(`no member ${token}`);
-	return token;
-}
-
-// ---- the draft ----
-
-/* An upstream's member may have this name; an assignment would set the prototype. */
-function put(container, key, value) {
-	if (key === "__proto__")
-		Object.defineProperty(container, key, {
-			value,
-			configurable: true,
-			enumerable: true,
-			writable: true,
-		});
-	else container[key] = value;
-}
-
-class Draft {
-	/* Copies made for this patch, which it may write to. */
-	#own = new Set();
-
-	constructor(document) {
-		this.document = document;
+/* The key of @token in @container; it must be there unless it is being @added. */
+function placeIn(container, token, added) {
+	if (Array.isArray(container)) {
+		if (added && token === "-") return container.length;
+		const end = container.length + (added ? 1 : 0);
+		if (/^(0|[1-9]\d*)$/.test(token) && Number(token) < end) return Number(token);
+	} else if (isContainer(container) && (added || Object.hasOwn(container, token))) {
+		return token;
 	}
-
-	#writable(container, key) {
-		const child = container[key];
-		if (!isContainer(child) || this.#own.has(child)) return child;
-		const copy = Array.isArray(child) ? child.slice() : { ...child };
-		this.#own.add(copy);
-		put(container, key, copy);
-		return copy;
-	}
-
-	/* What @pointer's last token is in, made writable, and that token. */
-	#open(pointer) {
-		const tokens = tokensOf(pointer);
-		const last = tokens.pop();
-		let container = this;
-		for (const token of tokens)
-			container = this.#writable(container, placeIn(container, token));
-		return [container, last];
-	}
-
-	read(pointer) {
-		let value = this;
-		for (const token of tokensOf(pointer)) value = value[placeIn(value, token)];
-		return value;
-	}
-
-	add(pointer, value) {
-		const [container, token] = this.#open(pointer);
-		const key = placeIn(container, token, true);
-		if (Array.isArray(container)) container.splice(key, 0, value);
-		else put(container, key, value);
-	}
-
-	replace(pointer, value) {
-		const [container, token] = this.#open(pointer);
-		put(container, placeIn(container, token), value);
-	}
-
-	remove(pointer) {
-		if (pointer === "") throw new Error("the whole document cannot be removed");
-		const [container, token] = this.#open(pointer);
-		const key = placeIn(container, token);
-		if (Array.isArray(container)) container.splice(key, 1);
-		else delete container[key];
-	}
-
-	/* What stands in two places belongs to neither. */
-	disown() {
-		this.#own.clear();
-	}
+	return unfit(token);
 }
 
 // ---- operations ----
 
-function valueOf(operation) {
-	if (!Object.hasOwn(operation, "value")) throw new Error(`${operation.op} without a value`);
-	return operation.value;
+/* An upstream's member may have this name; an assignment would set the prototype. */
+function put(container, key, value) {
+	if (key !== "__proto__") container[key] = value;
+	else {
+		const descriptor = { value, configurable: true, enumerable: true, writable: true };
+		Object.defineProperty(container, key, descriptor);
+	}
 }
 
-const operations = {
-	add: (draft, operation) => draft.add(operation.path, valueOf(operation)),
-	replace: (draft, operation) => draft.replace(operation.path, valueOf(operation)),
-	remove: (draft, operation) => draft.remove(operation.path),
-	copy(draft, { from, path }) {
-		draft.add(path, draft.read(from));
-		draft.disown();
-	},
-	move(draft, { from, path }) {
-		const value = draft.read(from);
-		if (from === path) return;
-		if (`${path}`.startsWith(`${from}/`)) throw new Error(`${from} moved into itself`);
-		draft.remove(from);
-		draft.add(path, value);
-	},
-	test(draft, operation) {
-		if (!same(draft.read(operation.path), valueOf(operation)))
-			throw new Error(`another value at ${operation.path}`);
-	},
-};
-
 export function applyPatch(document, patch) {
-	const draft = new Draft(document);
+	const draft = { document };
+	const own = new Set(); /* copies made for this patch, which it may write to */
+
+	const read = (pointer) =>
+		tokensOf(pointer).reduce((value, token) => value[placeIn(value, token)], draft);
+
+	/* What the last token of @pointer is in, made writable, and the key there. */
+	const open = (pointer, added) => {
+		const tokens = tokensOf(pointer);
+		const last = tokens.pop();
+		let container = draft;
+		for (const token of tokens) {
+			const key = placeIn(container, token);
+			let child = container[key];
+			if (isContainer(child) && !own.has(child)) {
+				child = Array.isArray(child) ? [...child] : { ...child };
+				own.add(child);
+				put(container, key, child);
+			}
+			container = child;
+		}
+		return [container, placeIn(container, last, added)];
+	};
+
+	const add = (pointer, value) => {
+		const [container, key] = open(pointer, true);
+		if (Array.isArray(container)) container.splice(key, 0, value);
+		else put(container, key, value);
+	};
+
+	const remove = (pointer) => {
+		const [container, key] = open(pointer);
+		if (container === draft) unfit(pointer);
+		if (Array.isArray(container)) container.splice(key, 1);
+		else delete container[key];
+	};
+
+	const operations = {
+		add: ({ path, value }) => add(path, value),
+		remove: ({ path }) => remove(path),
+		replace: ({ path, value }) => put(...open(path), value),
+		copy({ from, path }) {
+			add(path, read(from));
+			own.clear(); /* what stands in two places belongs to neither */
+		},
+		move({ from, path }) {
+			const value = read(from);
+			if (from === path) return;
+			if (`${path}`.startsWith(`${from}/`)) unfit(path);
+			remove(from);
+			add(path, value);
+		},
+		test({ path, value }) {
+			const there = read(path);
+			if (share(there, value) !== there) unfit(path);
+		},
+	};
+
 	for (const operation of patch) {
-		if (!Object.hasOwn(operations, operation.op))
-			throw new Error(`no operation: ${operation.op}`);
-		operations[operation.op](draft, operation);
+		const { op, value } = operation;
+		if (!Object.hasOwn(operations, op)) unfit(op);
+		if (value === undefined && /^(add|replace|test)$/.test(op))
+			unfit(op);
+		operations[op](operation);
 	}
 	return draft.document;
 }
 
-// ---- comparing ----
+// ---- sharing ----
 
-function same(a, b) {
-	if (!isContainer(a) || !isContainer(b)) return a === b;
-	const keys = Object.keys(a);
-	return (
-		Array.isArray(a) === Array.isArray(b) &&
-		keys.length === Object.keys(b).length &&
-		keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]))
-	);
-}
-
-/* Finds the row of @before that is the one at @index of @after. */
+/* Returns what finds the part of @before that corresponds to one of @after. */
 function matcher(before, after, identity) {
-	const name = identityOf(after, identity);
-	if (name === undefined) return (index) => before[index];
-	let byKey;
+	const name = Array.isArray(after) ? identityOf(after, identity) : undefined;
+	if (name === undefined)
+		return (key) => (Object.hasOwn(before, key) ? before[key] : undefined);
+	const rows = new Map(before.map((row) => [keyOf(row, name), row]));
 	return (index) => {
 		const key = keyOf(after[index], name);
-		if (key === keyOf(before[index], name)) return before[index];
-		byKey ??= new Map(before.map((row) => [keyOf(row, name), row]));
-		return key === undefined ? before[index] : byKey.get(key);
+		return key === keyOf(before[index], name) ? before[index] : rows.get(key);
 	};
-}
-
-function shareArray(before, after, identity) {
-	const match = matcher(before, after, identity);
-	let all = before.length === after.length;
-	for (let i = 0; i < after.length; i++) {
-		after[i] = share(match(i), after[i], identity);
-		all &&= after[i] === before[i];
-	}
-	return all ? before : after;
-}
-
-function shareObject(before, after, identity) {
-	const keys = Object.keys(after);
-	let all = Object.keys(before).length === keys.length;
-	for (const key of keys) {
-		const there = Object.hasOwn(before, key);
-		if (there) put(after, key, share(before[key], after[key], identity));
-		all &&= there && after[key] === before[key];
-	}
-	return all ? before : after;
 }
 
 /* Takes @after over: parts of it are replaced by those of @before that mean the same. */
 export function share(before, after, identity) {
-	if (!isContainer(before) || !isContainer(after)) return after;
-	if (Array.isArray(before) !== Array.isArray(after)) return after;
-	return (Array.isArray(after) ? shareArray : shareObject)(before, after, identity);
+	if (
+		!isContainer(before) ||
+		!isContainer(after) ||
+		Array.isArray(before) !== Array.isArray(after)
+	)
+		return after;
+	const match = matcher(before, after, identity);
+	const keys = Object.keys(after);
+	let all = keys.length === Object.keys(before).length;
+	for (const key of keys) {
+		put(after, key, share(match(key), after[key], identity));
+		all &&= Object.hasOwn(before, key) && after[key] === before[key];
+	}
+	return all ? before : after;
 }

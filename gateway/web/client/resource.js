@@ -7,12 +7,7 @@
 
 import { applyPatch, share } from "./patch.js";
 
-export const LOADING = Object.freeze({
-	value: undefined,
-	version: undefined,
-	state: "loading",
-	error: undefined,
-});
+export const LOADING = { value: undefined, version: undefined, state: "loading", error: undefined };
 
 export class Resource {
 	subscriptions = new Set();
@@ -39,8 +34,8 @@ export class Resource {
 
 	/* Seconds between polls that the page would like, or undefined. */
 	get wish() {
-		const wishes = this.#wanting().map(({ wish }) => wish);
-		return wishes.filter((wish) => wish > 0).sort((a, b) => a - b)[0];
+		const least = Math.min(...this.#wanting().map(({ wish }) => wish ?? Infinity));
+		return least < Infinity ? least : undefined;
 	}
 
 	/*
@@ -65,7 +60,7 @@ export class Resource {
 		}
 		const before = this.snapshot;
 		if (Object.keys(shown).every((key) => shown[key] === before[key])) return;
-		this.snapshot = Object.freeze(shown);
+		this.snapshot = shown;
 		this.onChange(this);
 	}
 
@@ -77,7 +72,8 @@ export class Resource {
 
 	// ---- what a transport says ----
 
-	accepted({ interval, since }) {
+	/* @since  the version that was shown; @interval  granted, if it was told */
+	accepted(since, interval) {
 		this.interval = interval;
 		this.refused = undefined;
 		this.#lost = undefined;
@@ -93,6 +89,10 @@ export class Resource {
 	lost(error) {
 		this.#lost = error;
 		this.#show();
+	}
+
+	checked(at) {
+		this.checkedAt = at;
 	}
 
 	/* Whether @frame could be taken; else the content has to come whole. */

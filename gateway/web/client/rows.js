@@ -27,9 +27,9 @@ function arraysOf(value) {
 }
 
 function rowAt(rows, index, region, name) {
-	const key = `${(name && keyOf(rows[index], name)) ?? index}`;
-	if (region === undefined) return { key, row: rows[index] };
-	return { key: `${region}/${key}`, region, row: rows[index] };
+	const row = rows[index];
+	const key = (name && keyOf(row, name)) ?? index;
+	return { key: region === undefined ? `${key}` : `${region}/${key}`, region, row };
 }
 
 export function rowsOf(value, identity) {

@@ -2,7 +2,6 @@
  * Subscription: what one part of the page wants of an address, and what it was told.
  */
 
-import { UricastError } from "./error.js";
 import { LOADING } from "./resource.js";
 import { rowChanges } from "./rows.js";
 import { watchElement } from "./visibility.js";
@@ -24,7 +23,7 @@ export class Subscription {
 	#callbacks;
 	#told = LOADING;
 	#paused = false;
-	#outOfSight = false;
+	#seen = true;
 	#closed = false;
 	#unwatch;
 
@@ -36,10 +35,10 @@ export class Subscription {
 		this.identity = options.identity;
 		if (options.visible === undefined) return;
 		/* Out of sight until the browser says otherwise, which it does with the next frame. */
-		this.#outOfSight = true;
+		this.#seen = false;
 		this.#unwatch = watchElement(options.visible, (seen) => {
-			this.#outOfSight = !seen;
-			this.#connection.interestChanged(this.#resource);
+			this.#seen = seen;
+			this.#changed();
 		});
 	}
 
@@ -65,32 +64,30 @@ export class Subscription {
 		return this.#resource.interval;
 	}
 	get active() {
-		return !this.#paused && !this.#outOfSight && !this.#closed;
+		return !this.#paused && this.#seen && !this.#closed;
+	}
+
+	#changed() {
+		this.#connection.interestChanged(this.#resource);
 	}
 
 	pause() {
 		this.#paused = true;
-		this.#connection.interestChanged(this.#resource);
+		this.#changed();
 	}
 
 	resume() {
 		this.#paused = false;
-		this.#connection.interestChanged(this.#resource);
+		this.#changed();
 	}
 
 	async refresh() {
-		await this.#ask("refresh");
+		await this.#connection.ask("refresh", this.address);
 	}
 
 	async status() {
-		const { id, ok, uri, ...status } = await this.#ask("status");
+		const { id, ok, uri, ...status } = await this.#connection.ask("status", this.address);
 		return status;
-	}
-
-	async #ask(action) {
-		if (this.#closed)
-			throw new UricastError({ code: "closed", message: "the subscription is closed" });
-		return this.#connection.ask(action, this.address);
 	}
 
 	close() {
@@ -98,7 +95,7 @@ export class Subscription {
 		this.#closed = true;
 		this.#unwatch?.();
 		this.#resource.subscriptions.delete(this);
-		this.#connection.interestChanged(this.#resource);
+		this.#changed();
 	}
 
 	/* Tells what is news to it. */

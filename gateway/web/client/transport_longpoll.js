@@ -12,125 +12,90 @@ const SLOTS = 4;
 const PAUSE = 2000;
 const SLACK = 10000;
 
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 export class LongPollTransport {
 	#context;
-	#requests = new Map(); /* AbortController by address */
-	#turns = new Map(); /* when an address may be asked again, in ms; in the order to ask */
-	#known = new Set(); /* addresses that were answered over this connection */
-	#timer;
+	#loops = new Map(); /* AbortController by address */
+	#free = SLOTS;
+	#waiting = []; /* for a slot; called when there is one */
 
 	constructor(context) {
 		this.#context = context;
 	}
 
-	open() {
-		this.sync();
-	}
-
-	pause() {
-		this.#stop();
-	}
-
-	resume() {
-		this.#known.clear();
-		this.sync();
-	}
-
 	close() {
-		this.#stop();
-	}
-
-	#stop() {
-		clearTimeout(this.#timer);
-		for (const request of this.#requests.values()) request.abort();
-		this.#requests.clear();
-		this.#turns.clear();
+		this.#keep(new Map());
 	}
 
 	sync() {
 		const wanted = this.#context.resources();
-		for (const [address, request] of this.#requests)
+		this.#keep(wanted);
+		for (const [address, resource] of wanted)
+			if (!this.#loops.has(address)) this.#follow(address, resource);
+	}
+
+	#keep(wanted) {
+		for (const [address, loop] of this.#loops)
 			if (!wanted.has(address)) {
-				request.abort();
-				this.#requests.delete(address);
+				loop.abort();
+				this.#loops.delete(address);
 			}
-		for (const address of this.#turns.keys())
-			if (!wanted.has(address)) this.#turns.delete(address);
-		for (const address of wanted.keys())
-			if (!this.#turns.has(address) && !this.#requests.has(address))
-				this.#turns.set(address, 0);
-		this.#askNext();
 	}
 
-	#askNext() {
-		const now = performance.now();
-		clearTimeout(this.#timer);
-		for (const [address, at] of this.#turns) {
-			if (this.#requests.size === SLOTS) return;
-			if (at > now) continue;
-			this.#turns.delete(address);
-			this.#ask(address);
+	async #follow(address, resource) {
+		const loop = new AbortController();
+		this.#loops.set(address, loop);
+		/* Without waiting at first: that the gateway is there is to be known soon. */
+		for (let wait; !loop.signal.aborted; wait = this.#wait()) {
+			const answer = await this.#ask(resource, wait, loop);
+			if (loop.signal.aborted) return;
+			if (!answer || answer.status === 401) this.#context.ended(answer?.error);
+			else if (this.#take(address, answer)) await sleep(PAUSE);
 		}
-		if (this.#turns.size === 0) return;
-		const next = Math.min(...this.#turns.values());
-		this.#timer = setTimeout(() => this.#askNext(), Math.max(0, next - now));
 	}
 
-	/* Not at all at first: that the gateway is there is to be known soon. In seconds. */
-	#waitOf(address) {
-		if (!this.#known.has(address)) return undefined;
-		const crowded = this.#context.resources().size > SLOTS;
-		return crowded ? 1 : Math.max(1, Math.round(this.#context.timing.wait / 1000));
+	/* In seconds; not for long where others wait for a slot. */
+	#wait() {
+		return this.#loops.size > SLOTS ? 1 : Math.ceil(this.#context.timing.wait / 1000);
 	}
 
-	async #ask(address) {
-		const resource = this.#context.resources().get(address);
-		const request = new AbortController();
-		const wait = this.#waitOf(address);
-		const patience = (wait ?? 30) * 1000 + SLACK;
-		const timer = setTimeout(() => request.abort(), patience);
-		this.#requests.set(address, request);
-		let answer;
+	async #ask({ address, version }, wait, loop) {
+		while (this.#free === 0) await new Promise((resolve) => this.#waiting.push(resolve));
+		this.#free--;
+		const { url, token, ended } = this.#context;
+		const { signal } = loop;
+		const timer = setTimeout(ended, (wait ?? 30) * 1000 + SLACK);
 		try {
-			answer = await getResource(this.#context.url, address, {
-				token: await this.#context.token(),
-				etag: resource.version,
+			return await getResource(url, address, {
+				token: await token(),
+				etag: version,
 				wait,
-				signal: request.signal,
+				signal,
 			});
 		} catch {
-			/* No gateway, or one that is silent. */
+			/* No gateway. */
+		} finally {
+			clearTimeout(timer);
+			this.#free++;
+			this.#waiting.shift()?.();
 		}
-		clearTimeout(timer);
-		if (this.#requests.get(address) !== request) return; /* nobody wants it any more */
-		this.#requests.delete(address);
-		if (answer === undefined || answer.status === 401) {
-			this.#context.ended(answer?.error);
-			return;
-		}
-		this.#known.add(address);
-		this.#turns.set(address, performance.now() + this.#take(address, answer));
-		this.sync();
 	}
 
-	/* Returns how long to leave it alone, in ms. */
-	#take(uri, answer) {
-		const { status, version, content, state, error } = answer;
+	/* Returns whether to leave it alone for a while. */
+	#take(uri, { status, version, content, state, error }) {
 		const { accepted, frame, refused, worked } = this.#context;
+		const isBad = status >= 400;
 		worked();
-		if (status === 200 || status === 304) {
-			accepted(uri, { since: version });
-			if (status === 200) frame({ uri, version, content });
-			frame({ uri, state, error });
-			return 0;
+		if (error?.code === "no_content") return false;
+		if (isBad && (status < 500 || error.code.startsWith("too_many")) && status !== 410) {
+			refused(uri, error);
+			this.sync();
+			return false;
 		}
-		if (error.code === "no_content") return 0;
-		if ([410, 502, 503].includes(status) && error.code !== "too_many_addresses") {
-			accepted(uri, { since: version });
-			frame({ uri, state: status === 410 ? "gone" : "error", error });
-			return PAUSE;
-		}
-		refused(uri, error);
-		return 0;
+		accepted(uri, version);
+		if (status === 200) frame({ uri, version, content });
+		frame({ uri, state: status === 410 ? "gone" : (state ?? "error"), error });
+		return isBad;
 	}
 }

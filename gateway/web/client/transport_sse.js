@@ -4,185 +4,115 @@
  * why it failed.
  */
 
-import { authorization, jsonOf, resourceUrl } from "./http.js";
+import { authorization, resourceUrl } from "./http.js";
 
-/* Of the query, in characters: a gateway takes a head of 16 KiB. */
-const QUERY_MAX = 12000;
-
-/* Several views come and go at once: a stream is for what they leave. In ms. */
-const GATHER = 20;
-
-const TOO_LONG = {
-	code: "too_many_subscriptions",
-	message: "an event stream has no room for more addresses",
-};
-
-/* Yields the data of each event, and undefined for what only shows that it lives. */
+/* Yields the data of each event, and "" for what only shows that it lives. */
 async function* eventsOf(body) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = "";
 	for (;;) {
 		const { value, done } = await reader.read();
 		if (done) return;
-		/* Only what is new can hold the end of a block. */
-		const from = Math.max(0, rest.length - 1);
+		/* Only what is new can hold the end of an event. */
+		let end = (rest + value).indexOf("\n\n", rest.length - 1);
 		rest += value;
-		yield undefined;
-		let end = rest.indexOf("\n\n", from);
+		yield "";
 		for (; end >= 0; end = rest.indexOf("\n\n")) {
-			const data = dataOf(rest.slice(0, end));
+			yield dataOf(rest.slice(0, end));
 			rest = rest.slice(end + 2);
-			if (data !== "") yield data;
 		}
 	}
 }
 
-function dataOf(block) {
-	return block
-		.split("\n")
-		.filter((line) => line.startsWith("data:"))
-		.map((line) => line.slice(line[5] === " " ? 6 : 5))
-		.join("\n");
+function dataOf(event) {
+	const lines = event.split("\n").filter((line) => line.startsWith("data: "));
+	return lines.map((line) => line.slice(6)).join("\n");
 }
 
 export class SseTransport {
 	#context;
-	#stream; /* AbortController of the one that is open */
-	#signature; /* of what it is for */
-	#gather;
+	#stream = new AbortController(); /* of the one that is open */
+	#purpose; /* what it was opened for */
 	#watchdog;
 
 	constructor(context) {
 		this.#context = context;
 	}
 
-	open() {
-		this.#begin();
-	}
-
 	sync() {
-		this.#gather ??= setTimeout(() => {
-			this.#gather = undefined;
-			if (this.#signature !== this.#signatureNow()) this.#begin();
-		}, GATHER);
-	}
-
-	pause() {
-		this.#stop();
-		this.#signature = undefined;
-	}
-
-	resume() {
-		this.#begin();
+		const resources = [...this.#context.resources().values()];
+		const purpose = JSON.stringify(resources.map(({ address, wish }) => [address, wish]));
+		if (purpose === this.#purpose) return;
+		this.close();
+		this.#purpose = purpose;
+		if (resources.length > 0) this.#follow(resources);
 	}
 
 	close() {
-		this.#stop();
-	}
-
-	#stop() {
-		clearTimeout(this.#gather);
 		clearTimeout(this.#watchdog);
-		this.#gather = undefined;
-		this.#stream?.abort();
+		this.#stream.abort();
 	}
 
 	#watch(ms) {
 		clearTimeout(this.#watchdog);
-		this.#watchdog = setTimeout(() => this.#context.ended(), ms);
+		this.#watchdog = setTimeout(this.#context.ended, ms);
 	}
 
-	#signatureNow() {
-		const resources = [...this.#context.resources().values()];
-		return JSON.stringify(resources.map(({ address, wish }) => [address, wish]));
-	}
-
-	#begin() {
-		this.#stop();
-		this.#signature = this.#signatureNow();
-		const resources = this.#fitting();
-		if (resources.length === 0) return;
-		this.#watch(this.#context.timing.open);
+	async #follow(resources) {
 		this.#stream = new AbortController();
-		this.#follow(resources, this.#stream.signal);
-	}
-
-	/* As many as one stream has room for; the others are refused. */
-	#fitting() {
-		let length = 0;
-		const fits = ({ address }) => {
-			length += encodeURIComponent(address).length + 24;
-			return length < QUERY_MAX;
-		};
-		const resources = [...this.#context.resources().values()];
-		const fitting = resources.filter(fits);
-		for (const resource of resources)
-			if (!fitting.includes(resource)) this.#context.refused(resource.address, TOO_LONG);
-		return fitting;
-	}
-
-	#query(resources) {
-		const wishes = resources.map(({ wish }) => wish).filter((wish) => wish > 0);
-		const parts = resources.map(({ address }) => `uri=${encodeURIComponent(address)}`);
-		const versions = resources.map(({ since }) => since ?? "0");
-		parts.push("mode=patch", `last-event-id=${versions.join(",")}`);
-		if (wishes.length > 0) parts.push(`interval=${Math.min(...wishes)}`);
-		return parts.join("&");
-	}
-
-	async #follow(resources, signal) {
+		const { signal } = this.#stream;
+		this.#watch(this.#context.timing.answer);
+		let error;
 		try {
-			await this.#read(resources, signal);
+			error = await this.#read(resources, signal);
 		} catch {
 			/* A stream that was cut is one that has ended. */
 		}
-		if (!signal.aborted) this.#context.ended();
+		if (!signal.aborted) this.#context.ended(error);
 	}
 
+	/* Returns at its end, with the gateway's error if it gave one. */
 	async #read(resources, signal) {
-		const { url, token, timing } = this.#context;
+		const { url, token, timing, worked, accepted, refused, frame } = this.#context;
 		const headers = { Accept: "text/event-stream", ...authorization(await token()) };
 		const since = resources.map((resource) => resource.since);
-		const response = await fetch(resourceUrl(url, this.#query(resources)), {
+		const response = await fetch(resourceUrl(url, queryFor(resources, since)), {
 			headers,
 			signal,
 			cache: "no-store",
 		});
 		if (response.status !== 200) {
-			await this.#onRefused(response, signal);
-			return;
+			const { uri, error } = await response.json();
+			if (uri === undefined || signal.aborted) return error;
+			/* There is no stream if one of its addresses is refused: on without that one. */
+			worked();
+			refused(uri, error);
+			this.sync();
+			return undefined;
 		}
 		let begun = false;
 		for await (const data of eventsOf(response.body)) {
-			if (signal.aborted) return;
-			this.#watch(timing.streamSilence);
-			if (!begun) this.#onBegun(resources, since);
+			if (signal.aborted) return undefined;
+			this.#watch(timing.silence + 2 * timing.answer);
+			if (!begun) {
+				worked();
+				resources.forEach(({ address }, index) => accepted(address, since[index]));
+			}
 			begun = true;
-			if (data !== undefined) this.#onEvent(JSON.parse(data));
+			if (data === "" || frame(JSON.parse(data))) continue;
+			/* A stream begun anew has as a whole what does not fit. */
+			this.#purpose = undefined;
+			this.sync();
 		}
+		return undefined;
 	}
+}
 
-	#onBegun(resources, since) {
-		this.#context.worked();
-		for (const [index, { address }] of resources.entries())
-			this.#context.accepted(address, { since: since[index] });
-	}
-
-	/* There is no stream if one of its addresses is refused: it goes on without that one. */
-	async #onRefused(response, signal) {
-		const { uri, error } = (await jsonOf(response)) ?? {};
-		if (signal.aborted) return;
-		if (uri === undefined) {
-			this.#context.ended(error);
-			return;
-		}
-		this.#context.worked();
-		this.#context.refused(uri, error);
-		this.#begin();
-	}
-
-	#onEvent(frame) {
-		/* Begun anew, the stream has what does not fit as a whole. */
-		if (!this.#context.frame(frame)) this.#begin();
-	}
+function queryFor(resources, since) {
+	const query = new URLSearchParams(resources.map(({ address }) => ["uri", address]));
+	const interval = Math.min(...resources.map(({ wish }) => wish ?? Infinity));
+	query.append("mode", "patch");
+	query.append("last-event-id", since.map((version) => version ?? 0));
+	if (interval < Infinity) query.append("interval", interval);
+	return query;
 }

@@ -2,57 +2,40 @@
  * WebSocket: one connection for everything, which carries patches, and questions too.
  */
 
-import { UricastError } from "./error.js";
-
 /* What a gateway takes unless it is configured otherwise (docs/protocol.md, Limits), with
- * some room: messages a second and at once, addresses and bytes in one of them. */
+ * some room: messages a second and at once, addresses in one of them. */
 const MESSAGES = 40;
-const ADDRESSES = 50;
-const CHARACTERS = 16384;
+const ADDRESSES = 30;
+
+export const NO_WEBSOCKET = { code: "not_available", message: "there is no WebSocket now" };
 
 /* Parts @addresses into what fits one message each. */
-function* messagefuls(addresses) {
-	let some = [];
-	let length = 0;
-	for (const address of addresses) {
-		if (some.length === ADDRESSES || length + address.length > CHARACTERS) {
-			yield some;
-			some = [];
-			length = 0;
-		}
-		some.push(address);
-		length += address.length;
-	}
-	if (some.length > 0) yield some;
-}
-
-function isoToMs(text) {
-	return text === undefined ? undefined : Date.parse(text);
+function messagefuls(addresses) {
+	const first = addresses.slice(0, ADDRESSES);
+	return first.length === 0 ? [] : [first, ...messagefuls(addresses.slice(ADDRESSES))];
 }
 
 export class WebSocketTransport {
 	#context;
 	#socket;
 	#sent = new Map(); /* what the gateway was asked to watch: { wish, whole } by address */
-	#asked = new Map(); /* what was asked and not answered: { uris, answer } by id */
+	#asked = new Map(); /* what was asked and not answered: { text, answer } by id */
 	#lastId = 0;
 	#open = false;
 	#paused = false;
 	#credit = MESSAGES;
 	#queue = []; /* of messages that would be too many at once */
 	#queueTimer;
-	#watchdog; /* of the opening, then of an answer, then of silence */
-	#again; /* asks once more for what was too much before */
+	#watchdog; /* for an answer that is due, else for silence */
 
 	constructor(context) {
 		this.#context = context;
 	}
 
 	open() {
-		const url = new URL("ws", this.#context.url);
-		url.protocol = url.protocol.replace("http", "ws");
-		this.#socket = new WebSocket(url, "uricast.v1");
-		this.#watch(this.#context.timing.open, () => this.#end());
+		const url = this.#context.url.replace("http", "ws");
+		this.#socket = new WebSocket(`${url}ws`, "uricast.v1");
+		this.#watch();
 		this.#socket.onopen = () => this.#onOpen();
 		this.#socket.onmessage = ({ data }) => this.#onMessage(data);
 		this.#socket.onclose = () => this.#end();
@@ -72,12 +55,10 @@ export class WebSocketTransport {
 	close() {
 		clearTimeout(this.#watchdog);
 		clearTimeout(this.#queueTimer);
-		clearTimeout(this.#again);
 		const socket = this.#socket;
 		socket.onopen = socket.onmessage = socket.onclose = null;
 		socket.close();
-		const error = { code: "disconnected", message: "the connection was lost" };
-		for (const { answer } of this.#asked.values()) answer({ error });
+		for (const { answer } of this.#asked.values()) answer({ error: NO_WEBSOCKET });
 		this.#asked.clear();
 	}
 
@@ -87,27 +68,22 @@ export class WebSocketTransport {
 
 	// ---- signs of life ----
 
-	#watch(ms, onSilence) {
-		clearTimeout(this.#watchdog);
-		this.#watchdog = setTimeout(onSilence, ms);
-	}
-
-	#awaitAnswer() {
-		this.#watch(this.#context.timing.answer, () => this.#end());
-	}
-
 	/* A page does not see the gateway's pings: after a silence it asks something itself. */
-	#onHeard() {
-		if (this.#asked.size > 0) this.#awaitAnswer();
-		else this.#watch(this.#context.timing.silence, () => this.#askForLife());
+	#watch() {
+		const { answer, silence } = this.#context.timing;
+		const isDue = !this.#open || this.#asked.size > 0;
+		clearTimeout(this.#watchdog);
+		this.#watchdog = isDue
+			? setTimeout(() => this.#end(), answer)
+			: setTimeout(() => this.#askForLife(), silence);
 	}
 
 	#askForLife() {
 		if (this.#paused || this.#sent.size === 0) return;
-		const [uris] = messagefuls(this.#sent.keys());
+		const [uris] = messagefuls([...this.#sent.keys()]);
 		this.#send({ action: "status", uris }, ({ uris: entries = [] }) => {
-			for (const [index, { checked_at }] of entries.entries())
-				this.#context.checked(uris[index], isoToMs(checked_at));
+			for (const { uri, checked_at } of entries)
+				if (checked_at) this.#context.checked(uri, Date.parse(checked_at));
 		});
 	}
 
@@ -115,9 +91,10 @@ export class WebSocketTransport {
 
 	#send(message, answer = () => {}) {
 		const id = ++this.#lastId;
-		if (this.#asked.size === 0) this.#awaitAnswer();
-		this.#asked.set(id, { uris: message.uris, answer });
-		this.#queue.push(JSON.stringify({ ...message, id }));
+		const text = JSON.stringify({ ...message, id });
+		this.#asked.set(id, { text, answer });
+		if (this.#asked.size === 1) this.#watch();
+		this.#queue.push(text);
 		this.#flush();
 	}
 
@@ -134,23 +111,12 @@ export class WebSocketTransport {
 		}, 1000);
 	}
 
-	ask(action, address) {
-		return new Promise((resolve, reject) => {
-			if (!this.#open || this.#paused) {
-				reject(
-					new UricastError({
-						code: "not_available",
-						message: "there is no connection now",
-						address,
-					}),
-				);
-				return;
-			}
-			this.#send({ action, uris: [address] }, ({ uris, error }) => {
-				const entry = uris?.[0] ?? { error };
-				if (entry.error) reject(new UricastError({ ...entry.error, address }));
-				else resolve(entry);
-			});
+	async ask(action, address) {
+		if (!this.#open || this.#paused) return { error: NO_WEBSOCKET };
+		return new Promise((resolve) => {
+			this.#send({ action, uris: [address] }, ({ uris, error }) =>
+				resolve(uris?.[0] ?? { error }),
+			);
 		});
 	}
 
@@ -158,7 +124,6 @@ export class WebSocketTransport {
 
 	pause() {
 		this.#paused = true;
-		clearTimeout(this.#again);
 		this.#send({ action: "pause" });
 	}
 
@@ -187,36 +152,27 @@ export class WebSocketTransport {
 		const alike = new Map();
 		for (const [address, { since, wish }] of this.#context.resources()) {
 			if (this.#sent.has(address) && this.#sent.get(address).wish === wish) continue;
-			const wishes = { since, interval: wish };
-			const key = JSON.stringify(wishes);
-			if (!alike.has(key)) alike.set(key, { wishes, addresses: [] });
+			const key = `${since} ${wish}`;
+			if (!alike.has(key)) alike.set(key, { since, wish, addresses: [] });
 			alike.get(key).addresses.push(address);
 		}
-		for (const { wishes, addresses } of alike.values())
-			for (const uris of messagefuls(addresses)) this.#subscribeTo(uris, wishes);
+		for (const { since, wish, addresses } of alike.values())
+			for (const uris of messagefuls(addresses)) this.#subscribeTo(uris, wish, since);
 	}
 
-	#subscribeTo(uris, { since, interval }) {
-		for (const address of uris) this.#sent.set(address, { wish: interval });
+	#subscribeTo(uris, interval, since) {
+		for (const uri of uris) this.#sent.set(uri, { wish: interval });
 		const message = { action: "subscribe", uris, mode: "patch", since, interval };
 		this.#send(message, ({ uris: entries, error }) => {
-			for (const [index, address] of uris.entries())
-				this.#onSubscribed(address, since, entries?.[index] ?? { error });
+			for (const [index, uri] of uris.entries()) {
+				const { interval: granted, ...entry } = entries?.[index] ?? { error };
+				if (!entry.error) this.#context.accepted(uri, since, granted);
+				else if (entry.error !== NO_WEBSOCKET) {
+					this.#sent.delete(uri);
+					this.#context.refused(uri, entry.error);
+				}
+			}
 		});
-	}
-
-	#onSubscribed(address, since, { interval, error }) {
-		if (error === undefined) {
-			this.#context.accepted(address, { interval, since });
-			return;
-		}
-		this.#sent.delete(address);
-		if (error.code === "rate_limited") {
-			clearTimeout(this.#again);
-			this.#again = setTimeout(() => this.sync(), 1000);
-		} else if (error.code !== "disconnected") {
-			this.#context.refused(address, error);
-		}
 	}
 
 	// ---- receiving ----
@@ -224,11 +180,17 @@ export class WebSocketTransport {
 	#onMessage(data) {
 		const message = JSON.parse(data);
 		const asked = this.#asked.get(message.id);
-		this.#asked.delete(message.id);
-		asked?.answer(message);
+		if (asked && message.error?.code === "rate_limited") {
+			this.#credit = 0;
+			this.#queue.unshift(asked.text);
+			this.#flush();
+		} else {
+			this.#asked.delete(message.id);
+			asked?.answer(message);
+		}
 		if (this.#socket.onmessage === null) return; /* the answer has ended it */
 		this.#context.worked();
-		this.#onHeard();
+		this.#watch();
 		if (message.id === undefined && message.uri !== undefined) this.#onFrame(message);
 	}
 
@@ -238,7 +200,7 @@ export class WebSocketTransport {
 		if ("content" in frame) sent.whole = false;
 		if (sent.whole || this.#context.frame(frame)) return;
 		/* What comes until the content does would not fit either. */
-		this.#subscribeTo([frame.uri], { interval: sent.wish });
+		this.#subscribeTo([frame.uri], sent.wish);
 		this.#sent.get(frame.uri).whole = true;
 	}
 }

@@ -38,15 +38,12 @@ export type Transport = "websocket" | "sse" | "longpoll";
 
 /** All in milliseconds. */
 export interface Timing {
-	/** A transport that is not there by then has failed. 5000 */
-	open: number;
-	/** A WebSocket that was silent for this long is asked for a sign of life. 15000 */
-	silence: number;
-	/** And must give one within this. 5000 */
+	/** A transport that has not opened, or a question that was not answered, by then has
+	 * failed. 5000 */
 	answer: number;
-	/** An event stream that was silent for this long is dead (the gateway's comments come
-	 * every 15 s). 25000 */
-	streamSilence: number;
+	/** A WebSocket that was silent for this long is asked for a sign of life; an event
+	 * stream is dead after it and two times `answer`. 15000, as the gateway's comments. */
+	silence: number;
 	/** Longest wait before the first attempt after a loss; each further one doubles it. The
 	 * wait is random between 0 and that. 1000 */
 	retry: number;
@@ -90,7 +87,7 @@ export interface Connection {
 	 *
 	 * Resolves when all are settled and one at least has a content; rejects with an error of
 	 * the code `load_failed` that has `failed`, where none has. `each` has a promise for each
-	 * address. Loads of the same address at the same time are one.
+	 * address. Loads of an address at the same time are one.
 	 */
 	require(addresses: string[], options?: { timeout?: number }): Load;
 
@@ -106,7 +103,7 @@ export interface Connection {
 	onStatus(callback: (status: ConnectionStatus) => void): () => void;
 
 	/** How many things this connection keeps: all 0 when everything has been released. */
-	readonly sizes: { addresses: number; subscriptions: number; asked: number; loads: number };
+	readonly sizes: { addresses: number; subscriptions: number; asked: number };
 
 	/** Ends everything; what is subscribed to stays as it is. */
 	close(): void;
@@ -220,6 +217,8 @@ export interface LoadResult {
 	failed: Map<string, ErrorObject>;
 	/** Everything that is wrong, regions of aggregates one by one. */
 	failures: Failure[];
+	/** None is loading any more. */
+	settled: boolean;
 	/** Nothing is wrong: all are loaded, and every region of them. */
 	complete: boolean;
 }

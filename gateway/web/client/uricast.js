@@ -3,19 +3,16 @@
  */
 
 import { Connection } from "./connection.js";
+import { TRANSPORTS } from "./link.js";
 
 export { failedRegions } from "./aggregate.js";
 export { UricastError } from "./error.js";
 export { applyPatch, share } from "./patch.js";
 export { rowChanges, rowsOf } from "./rows.js";
 
-const TRANSPORTS = ["websocket", "sse", "longpoll"];
-
 const TIMING = {
-	open: 5000,
-	silence: 15000,
 	answer: 5000,
-	streamSilence: 25000,
+	silence: 15000,
 	retry: 1000,
 	retryMost: 15000,
 	grace: 2000,
@@ -26,25 +23,24 @@ const TIMING = {
 /* A gateway serves this file beside its other pages. */
 function ownGateway() {
 	const { url } = import.meta;
-	return /\/uricast\.js$/.test(url ?? "") ? new URL(".", url).href : `${location.origin}/`;
+	return url?.endsWith("/uricast.js") ? new URL(".", url).href : `${location.origin}/`;
 }
 
 /* Relative to the page, and with the / at its end without which its last part is a file. */
 function baseUrl(url) {
-	const base = new URL(url, globalThis.location?.href);
-	if (!base.pathname.endsWith("/")) base.pathname += "/";
-	return base.href;
+	return new URL(url.replace(/\/*$/, "/"), globalThis.location?.href).href;
 }
 
 export function connect(options = {}) {
-	const { urls = ownGateway(), transports = TRANSPORTS, pauseWhenHidden = true } = options;
+	const { urls = ownGateway(), transports = Object.keys(TRANSPORTS), pauseWhenHidden = true } = options;
+	const { token, timing } = options;
 	for (const name of transports)
-		if (!TRANSPORTS.includes(name)) throw new TypeError(`no transport: ${name}`);
+		if (!Object.hasOwn(TRANSPORTS, name)) throw new TypeError(`no transport: ${name}`);
 	return new Connection({
 		urls: [urls].flat().map(baseUrl),
 		transports,
 		pauseWhenHidden,
-		token: options.token,
-		timing: { ...TIMING, ...options.timing },
+		token: async () => (typeof token === "function" ? token() : token),
+		timing: { ...TIMING, ...timing },
 	});
 }

@@ -3,7 +3,7 @@
  */
 
 import { resultOf } from "./load.js";
-import { watchElement } from "./visibility.js";
+import { listen, watchElement } from "./visibility.js";
 
 export class View {
 	subscriptions = new Map();
@@ -13,7 +13,6 @@ export class View {
 	#loaded = false; /* onLoaded was called */
 	#failures = "[]"; /* as they were told last */
 	#unwatch;
-	#exit = () => this.exit();
 
 	constructor(connection, options) {
 		this.#connection = connection;
@@ -25,8 +24,7 @@ export class View {
 	}
 
 	get result() {
-		const { settled, ...result } = resultOf(this.subscriptions);
-		return result;
+		return resultOf(this.subscriptions);
 	}
 
 	enter() {
@@ -35,26 +33,22 @@ export class View {
 		this.#entered = true;
 		this.#loaded = false;
 		this.#failures = "[]";
-		signal?.addEventListener("abort", this.#exit);
+		this.#unwatch = [listen(signal, "abort", this.exit)];
 		const addresses = typeof dependencies === "function" ? dependencies() : dependencies;
 		for (const address of new Set(addresses)) this.#subscribe(address);
 		if (element) this.#watch(element);
 		return this;
 	}
 
-	exit() {
+	exit = () => {
 		if (!this.#entered) return;
 		this.#entered = false;
-		this.#options.signal?.removeEventListener("abort", this.#exit);
-		this.#unwatch?.();
-		this.#unwatch = undefined;
+		for (const unwatch of this.#unwatch) unwatch();
 		for (const subscription of this.subscriptions.values()) subscription.close();
 		this.subscriptions.clear();
-	}
+	};
 
-	close() {
-		this.exit();
-	}
+	close = this.exit;
 
 	#subscribe(address) {
 		const { interval, onChange } = this.#options;
@@ -78,13 +72,13 @@ export class View {
 				else subscription.pause();
 		};
 		show(false);
-		this.#unwatch = watchElement(element, show);
+		this.#unwatch.push(watchElement(element, show));
 	}
 
 	#look() {
-		const { settled, ...result } = resultOf(this.subscriptions);
+		const { result } = this;
 		const failures = JSON.stringify(result.failures);
-		if (settled && !this.#loaded && result.loaded.size > 0) {
+		if (result.settled && !this.#loaded && result.loaded.size > 0) {
 			this.#loaded = true;
 			this.#options.onLoaded?.(result);
 		}

@@ -7,14 +7,6 @@ export function isHidden() {
 	return globalThis.document?.visibilityState === "hidden";
 }
 
-/* Calls back when the page is hidden or shown; returns how to stop that. */
-export function watchPage(callback) {
-	const { document } = globalThis;
-	const onChange = () => callback(isHidden());
-	document?.addEventListener("visibilitychange", onChange);
-	return () => document?.removeEventListener("visibilitychange", onChange);
-}
-
 /* Calls back with whether @element can be seen, first with the next frame. */
 export function watchElement(element, callback) {
 	if (globalThis.IntersectionObserver === undefined) {
@@ -28,8 +20,8 @@ export function watchElement(element, callback) {
 	return () => observer.disconnect();
 }
 
-/* Calls back when the network is said to be there again. */
-export function watchNetwork(callback) {
-	globalThis.addEventListener?.("online", callback);
-	return () => globalThis.removeEventListener?.("online", callback);
+/* Calls back at an event of @target, if there is one; returns how to stop that. */
+export function listen(target, type, callback) {
+	target?.addEventListener?.(type, callback);
+	return () => target?.removeEventListener?.(type, callback);
 }
