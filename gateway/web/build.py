@@ -45,24 +45,33 @@ def why_not(command, lock):
     return told[0].strip() if told else f"npm ended with status {done.returncode}"
 
 
+def is_installed(lock):
+    """Whether node_modules, by npm's own note of it, is what the lock file names."""
+    note = lock.parent / "node_modules/.package-lock.json"
+    if not note.exists():
+        return False
+    wanted = json.loads(lock.read_text())["packages"]
+    found = json.loads(note.read_text())["packages"]
+    # Optional ones are for other platforms, and "" is ourselves.
+    return all(
+        found.get(path, {}).get("version") == package["version"]
+        for path, package in wanted.items()
+        if path and not package.get("optional")
+    )
+
+
 def install(arguments):
-    """The stamp holds the digest of the lock file that node_modules was made of."""
     lock = arguments.lock
-    modules = lock.parent / "node_modules"
-    stamp = modules / ".uricast-lock"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    command = [arguments.npm, "ci", "--ignore-scripts", "--prefer-offline"]
+    command += ["--no-audit", "--no-fund"]
     # Several build directories share node_modules, and may be set up at once.
     with open(lock) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == digest:
-            return 0
-        command = [arguments.npm, "ci", "--no-audit", "--no-fund"]
-        wrong = why_not(command, lock)
-        if wrong is not None:
-            print(wrong)
-            return 1
-        stamp.write_text(digest)
-    return 0
+        wrong = None if is_installed(lock) else why_not(command, lock)
+    if wrong is None:
+        return 0
+    print(wrong)
+    return 1
 
 
 # ---- bundle ----
