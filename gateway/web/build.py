@@ -41,7 +41,7 @@ def why_not(command, lock):
     if done.returncode == 0:
         return None
     lines = (done.stderr or done.stdout).strip().splitlines()
-    told = [line for line in lines if "error" in line.lower()] or lines
+    told = [line for line in lines if "failed" in line] or lines
     return told[0].strip() if told else f"npm ended with status {done.returncode}"
 
 
@@ -63,7 +63,8 @@ def is_installed(lock):
 def install(arguments):
     lock = arguments.lock
     command = [arguments.npm, "ci", "--ignore-scripts", "--prefer-offline"]
-    command += ["--no-audit", "--no-fund"]
+    # A network that swallows everything must not hold the build up for long.
+    command += ["--no-audit", "--no-fund", "--fetch-timeout=20000", "--fetch-retries=1"]
     # Several build directories share node_modules, and may be set up at once.
     with open(lock) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
