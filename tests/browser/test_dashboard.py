@@ -262,7 +262,10 @@ def test_an_upstream_that_fails_is_said_and_its_rows_stay(fleet, open_page):
     page = show(fleet, open_page, servers("a", "b"))
     fleet.show({"no": "more"}, status=503)
     page.until('document.querySelector(".status .pill").textContent === "stale"')
-    page.until('document.querySelector(".banner").innerText.includes("503")')
+    page.until(
+        """document.querySelector(".banner").checkVisibility() &&
+        document.querySelector(".banner").innerText.includes("503")"""
+    )
     assert page.names() == ["a", "b"]
     fleet.show(servers("a", "b", "c"))
     page.until('document.querySelector(".status .pill").textContent === "fresh"')

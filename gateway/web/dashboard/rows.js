@@ -1,7 +1,7 @@
 /*
  * Rows: what of a content is a table. Pure.
  *
- * A list of objects is one, an object with exactly one such list in it (as many APIs
+ * A list of objects is one, a small object with exactly one such list in it (as many APIs
  * answer) and an aggregate of either: rows of all regions, with a column that names
  * theirs. Anything else is shown as a tree.
  */
@@ -10,6 +10,7 @@
 export const REGION = "@region";
 
 const WIDTH_MOST = 30; // characters of a column
+const ENVELOPE_MOST = 4; // members of an object that is only there for the list in it
 const KEY_NAMES = ["id", "uuid", "name"];
 
 function isObject(value) {
@@ -24,10 +25,10 @@ function isListOfObjects(value) {
 function listIn(content) {
 	if (isListOfObjects(content)) return content;
 	if (!isObject(content)) return null;
-	const lists = Object.values(content).filter(
-		(value) => isListOfObjects(value) && value.length > 0,
-	);
-	return lists.length === 1 ? lists[0] : null;
+	const members = Object.values(content);
+	const lists = members.filter(isListOfObjects).filter(({ length }) => length > 0);
+	if (lists.length === 1 && members.length <= ENVELOPE_MOST) return lists[0];
+	return members.length === 1 && isListOfObjects(members[0]) ? members[0] : null;
 }
 
 /** The regions of an aggregate by name, or null where @content is of another kind. */
@@ -52,6 +53,10 @@ function listsOf(uri, content) {
 		lists.push({ region, list });
 	}
 	return lists;
+}
+
+export function isTable(uri, content) {
+	return listsOf(uri, content) !== null;
 }
 
 /** The member whose values tell the rows of @list apart, or null. */
@@ -83,12 +88,11 @@ export class Rows {
 	#parts = []; // {region, list, keyName, rows}, as last taken
 
 	/**
-	 * Takes the content. Null where it is no table; else the rows whose value is another,
-	 * and whether rows have come, gone or moved.
+	 * Takes a content that is a table. Returns the rows whose value is another, and whether
+	 * rows have come, gone or moved.
 	 */
 	take(uri, content) {
 		const lists = listsOf(uri, content);
-		if (lists === null) return null;
 		const changed = [];
 		if (this.#replaceInPlace(lists, changed)) return { changed, moved: false };
 		changed.length = 0;

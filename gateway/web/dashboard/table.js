@@ -80,17 +80,15 @@ export class Table {
 
 	// ---- what is shown ----
 
-	/** Takes a new content. False where it is no table. */
+	/** Takes a new content, which must be a table. */
 	take(uri, content) {
 		const taken = this.rows.take(uri, content);
-		if (taken === null) return false;
 		const news = taken.moved ? this.rows.byKey.values() : taken.changed;
 		if (this.columns.note(this.#sample(news), cellText)) this.#layOut();
 		this.total = this.rows.byKey.size;
 		if (taken.moved || taken.changed.some((row) => this.order.moves(row)))
 			this.#orderSoon();
 		this.draw();
-		return true;
 	}
 
 	/** How somebody wants to see it, which is done at once. */

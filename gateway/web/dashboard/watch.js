@@ -6,12 +6,12 @@ import { Details } from "./details.js";
 import { announce, make, oncePerFrame, setText } from "./dom.js";
 import { ago, counted } from "./format.js";
 import { amendPlace, hashOf, readPlace } from "./place.js";
-import { REGION, regionsIn } from "./rows.js";
+import { REGION, isTable, regionsIn } from "./rows.js";
 import { Table } from "./table.js";
 import { Tree } from "./tree.js";
 
 const SUGGESTIONS = 200;
-const ASK_EVERY = 4; // seconds between two questions how fresh the content is
+const ASK_EVERY = 4; // seconds between two questions to the gateway
 
 export class WatchPage {
 	constructor(session) {
@@ -215,24 +215,23 @@ export class WatchPage {
 
 	#drawContent(content) {
 		const { uri } = this.place;
-		if (this.view === null || this.view instanceof Tree) {
-			const table = new Table({
-				onSort: (name) => this.#sortBy(name),
-				onOpen: (row, byKeyboard) => this.#openRow(row, byKeyboard),
-				onCounts: () => this.#drawCounts(),
-			});
-			table.look(this.place);
-			if (table.take(uri, content)) this.#useView(table);
-			else table.virtualizer = null;
-		} else if (!this.view.take(uri, content)) {
-			this.#useView(null);
-		}
-		if (!(this.view instanceof Table)) {
-			if (this.view === null) this.#useView(new Tree("Content"));
-			this.view.show(content, uri);
-		}
+		const table = isTable(uri, content);
+		if (this.view === null || this.view instanceof Table !== table)
+			this.#useView(table ? this.#makeTable() : new Tree("Content"));
+		if (table) this.view.take(uri, content);
+		else this.view.show(content, uri);
 		this.details.draw();
 		this.#drawCounts();
+	}
+
+	#makeTable() {
+		const table = new Table({
+			onSort: (name) => this.#sortBy(name),
+			onOpen: (row, byKeyboard) => this.#openRow(row, byKeyboard),
+			onCounts: () => this.#drawCounts(),
+		});
+		table.look(this.place);
+		return table;
 	}
 
 	#useView(view) {
@@ -240,8 +239,8 @@ export class WatchPage {
 		this.view?.dispose?.();
 		this.view = view;
 		this.tools.hidden = !(view instanceof Table);
-		this.content.replaceChildren(...(view === null ? [] : [view.element]));
-		view?.mount?.();
+		this.content.replaceChildren(view.element);
+		view.mount?.();
 	}
 
 	#drawCounts() {
@@ -266,6 +265,7 @@ export class WatchPage {
 		const ask = this.seconds % ASK_EVERY === 0 && document.visibilityState === "visible";
 		if (ask && this.resource)
 			this.resource.status().catch(() => {}); // not over every transport
+		else if (ask && this.place.uri === "") this.#suggest();
 		this.#drawTimes();
 	}
 
@@ -308,6 +308,9 @@ export class WatchPage {
 		);
 		if (this.place.uri !== "") return;
 		this.watched.hidden = false;
+		const named = addresses.join("\n");
+		if (named === this.named) return; // a link in focus stays
+		this.named = named;
 		const links = addresses.map((uri) =>
 			make("li", {}, make("a", { href: hashOf({ page: "watch", uri }) }, uri)),
 		);
