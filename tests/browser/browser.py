@@ -161,6 +161,8 @@ class Balancer:
         self._call(self._listen())
 
     def close(self):
+        self.silent = False
+        self.cut()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
@@ -175,8 +177,11 @@ class Balancer:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def _cut(self):
-        for writer in list(self.writers):
+        there = set(self.writers)
+        for writer in there:
             writer.transport.abort()
+        while self.writers & there:
+            await asyncio.sleep(0.01)
 
     async def _connect(self):
         for _ in self.ports:

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from browser import HERE, WEB, milliseconds_since
-from harness import LINGER, SANITIZED, until_now
+from harness import LINGER, SANITIZED, TOP, until_now
 
 
 def connect(page, urls, **options):
@@ -299,6 +299,7 @@ def test_what_is_scrolled_away_is_no_interest(small, open_page):
         """document.body.innerHTML =
             '<p id="near">near</p><div style="height: 5000px"></div><p id="far">far</p>';
         watch(c, "/nodes", { visible: document.getElementById("near") });
+        globalThis.below = watch(c, "/below", { visible: document.getElementById("far") });
         globalThis.view = c.view({
             dependencies: ["/far"],
             element: document.getElementById("far"),
@@ -309,6 +310,8 @@ def test_what_is_scrolled_away_is_no_interest(small, open_page):
     page.until(shows(0))
     assert subscriptions() == 1
     assert small.upstream.count("/far") == 0
+    assert small.upstream.count("/below") == 0
+    page.run("below.close();")
     page.run("scrollTo(0, 6000);")
     page.until(shows(0, "/far"))
     until_now(lambda: subscriptions() == 1, "/nodes is out of sight")
@@ -782,6 +785,23 @@ def test_the_hook_shows_changes_and_shares_one_subscription(small, open_page):
 
 
 # What it is made of.
+
+
+def test_the_table_of_the_documentation_lives(small, site, chromium):
+    text = (TOP / "docs/browser.md").read_text()
+    example = text.split("```html\n")[1].split("```")[0]
+    example = example.replace("http://127.0.0.1:7070/uricast.js", "/uricast.js")
+    urls = json.dumps({"urls": small.urls})
+    example = example.replace("connect()", f"connect({urls})")
+    site.files["/example.html"] = ("text/html", example.encode())
+    nodes = [{"name": "node1", "mfree": 100, "load": 0.5}]
+    small.upstream.set("/nodes?bulk=1", nodes)
+    page = chromium.open(f"{site.origin}/example.html")
+    page.until("document.querySelector('table').textContent === 'node11000.5'")
+    nodes[0]["load"] = 0.7
+    small.upstream.set("/nodes?bulk=1", nodes)
+    page.until("document.querySelector('table').textContent === 'node11000.7'")
+    page.close()
 
 
 def test_it_is_small(scripts):

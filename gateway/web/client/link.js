@@ -44,7 +44,7 @@ export class Link {
 	#choice = 0; /* index of the transport, likewise */
 	#failures = 0; /* attempts with it since it last worked */
 	#patience; /* how many of those there may be */
-	#attempt = 0; /* since anything worked */
+	#attempt = 0; /* rounds through the transports since anything worked */
 	#works = false; /* a gateway has answered over this transport */
 	#retryTimer;
 	#graceTimer;
@@ -185,6 +185,7 @@ export class Link {
 		if (!this.#works && ++this.#failures >= this.#patience) {
 			this.#failures = 0;
 			this.#choice = (this.#choice + 1) % this.#names.length;
+			if (this.#choice === 0) this.#attempt++;
 		}
 		this.#abandon();
 		clearTimeout(this.#upgradeTimer);
@@ -192,7 +193,7 @@ export class Link {
 		if (this.#paused || this.#closed) return;
 		this.#retryTimer = setTimeout(
 			() => this.#begin(),
-			fullJitter(this.#attempt++, this.#timing),
+			fullJitter(this.#attempt, this.#timing),
 		);
 		this.#graceTimer ??= setTimeout(() => this.#lost(), this.#timing.grace);
 		if (error) this.#lost(error);

@@ -44,8 +44,8 @@ export interface Timing {
 	/** A WebSocket that was silent for this long is asked for a sign of life; an event
 	 * stream is dead after it and two times `answer`. 15000, as the gateway's comments. */
 	silence: number;
-	/** Longest wait before the first attempt after a loss; each further one doubles it. The
-	 * wait is random between 0 and that. 1000 */
+	/** Longest wait before an attempt; each round through the transports doubles it. The wait
+	 * is random between 0 and that. 1000 */
 	retry: number;
 	/** And it never gets longer than this. 15000 */
 	retryMost: number;
