@@ -3,7 +3,7 @@
 /*
  * Fleet: a picture of the whole fleet, read from Redis for people to look at.
  *
- * A reading walks the indexes of all sessions (owned, interests, unclaimed), some hundred
+ * A reading walks the indexes of all sessions (owned, interests, unclaimed), a hundred
  * addresses per call, one call at a time and with pauses as long as the calls, so that
  * Redis serves the others in between. It writes nothing. The picture is not of one
  * instant, and whatever somebody put under our keys by hand is read as far as it makes

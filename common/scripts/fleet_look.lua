@@ -39,7 +39,8 @@ local function look(address, owner)
 		'interval_ms', 'changed_at', 'error_since', 'status', 'version', 'error', 'url') or {}
 	stored[1] = checked_at(stored[1], owner, address)
 	for i = 1, 9 do
-		stored[i] = string.sub(stored[i] or '', 1, TEXT_MAX)
+		local text = stored[i] or ''
+		stored[i] = #text > TEXT_MAX and string.sub(text, 1, TEXT_MAX) or text
 	end
 	local watching, gateways = viewers(address)
 	return {owner or '', owner and life(owner) or '', watching, gateways, unpack(stored)}

@@ -104,8 +104,8 @@ def main():
         measure(shard, "`claim` of 200 of a dead session", few, take_back)
         measure(shard, "`fleet_scan` of 1000", few,
                 lambda i: shard.run("fleet_scan", "interests", "g1", 0, 1000, "*"))  # fmt: skip
-        measure(shard, "`fleet_look` at 200", few,
-                lambda i: shard.run("fleet_look", *part(200, i)))  # fmt: skip
+        measure(shard, "`fleet_look` at 100", few,
+                lambda i: shard.run("fleet_look", *part(100, i)))  # fmt: skip
 
 
 main()

@@ -438,7 +438,7 @@ static void of_many_the_worst_are_found_some_hundred_at_a_time(void **state)
 	read_fleet(world, &query, check_many);
 	assert_true(redis_server_number(&world->server, "EVAL %s 0",
 			    "return tonumber(string.match(redis.call('INFO', "
-			    "'commandstats'), 'cmdstat_mget:calls=(%d+)'))") >= 100);
+			    "'commandstats'), 'cmdstat_mget:calls=(%d+)'))") >= 200);
 }
 
 static void check_never(const struct fleet *fleet)

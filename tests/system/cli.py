@@ -71,9 +71,7 @@ class Watching:
         return self.lines[number]
 
     def hears(self, text):
-        until_now(
-            lambda: any(text in line for line in self.said), f"{text} in {self.said}"
-        )
+        until_now(lambda: any(text in line for line in self.said), f"{text} in {self.said}")
 
     def wait(self):
         return self.popen.wait(DEADLINE)

@@ -276,10 +276,10 @@ def test_an_address_that_no_poller_knows_is_found(start_fleet):
 
 
 def test_the_dead_and_the_buried_are_found(redis):
-    redis.client.zadd("uricast:pollers", {"p1": 1, "p2": 0})
+    redis.client.zadd("uricast:pollers", {"p1": 1, "p2": 0, "p3": 2})
     redis.client.hset("uricast:owned:p2", "/a", 1)
     findings = doctor(redis)
-    assert "1 sessions are past their lease" in findings["dead-sessions"]["message"]
+    assert "2 sessions are past their lease" in findings["dead-sessions"]["message"]
     assert "1 buried sessions" in findings["buried-sessions"]["message"]
     assert "no poller is alive" in findings["pollers"]["message"]
     assert "no gateway is alive" in findings["gateways"]["message"]
