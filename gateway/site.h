@@ -3,7 +3,7 @@
 /*
  * Site: what is where on the clients' port, and who may ask for it.
  *
- *   /          the dashboard, its files at /assets/, the data layer at /uricast.js: assets.h
+ *   /          the dashboard; with /assets/ and /uricast.js, see assets.h
  *   /fleet     a picture of the fleet, see fleet_page.h
  *   /resource  one state by plain HTTP, see resource.h; as a stream of events, sse.h
  *   /ws        WebSockets, see upgrade.h
