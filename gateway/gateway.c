@@ -328,6 +328,7 @@ static bool open_ports(struct gateway *gateway)
 	const struct server_settings settings = {.loop = &gateway->loop,
 		.clock = gateway->clock,
 		.config = config,
+		.redis = gateway->redis,
 		.relay = gateway->relay,
 		.membership = gateway->membership,
 		.metrics = &gateway->metrics};

@@ -255,12 +255,12 @@ static int push(struct http_connection *connection)
 }
 
 /* Makes the body last as long as it takes to send it. */
-static int hold_body(struct http_connection *connection, struct frame *frame)
+static int hold_body(struct http_connection *connection, const struct answer *answer)
 {
-	if (connection->body.length == 0)
+	if (connection->body.length == 0 || answer->lasting)
 		return 0;
-	if (frame != NULL) {
-		connection->frame = frame_keep(frame);
+	if (answer->frame != NULL) {
+		connection->frame = frame_keep(answer->frame);
 		return 0;
 	}
 	connection->copy = malloc(connection->body.length);
@@ -307,7 +307,7 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 		return;
 	}
 	if (r == 0)
-		r = hold_body(connection, answer->frame);
+		r = hold_body(connection, answer);
 	if (r < 0) {
 		close_connection(connection);
 		return;

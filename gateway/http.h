@@ -77,6 +77,7 @@ struct answer {
 	struct bytes body;
 	struct frame
 		*frame; /* that the body lies in, or NULL: then it is copied if it must */
+	bool lasting;   /* the body outlives every answer: never copied */
 	bool close;     /* the connection, afterwards */
 };
 

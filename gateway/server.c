@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/connection.h"
+#include "gateway/fleet_page.h"
 #include "gateway/site.h"
 #include "gateway/sse.h"
 #include "gateway/websocket.h"
@@ -326,6 +327,7 @@ static void share(struct server *server, struct access *access)
 		.membership = settings->membership,
 		.sse = sse_new(&server->shared),
 		.peers = peers_new(),
+		.fleet = fleet_page_new(settings->redis, settings->clock),
 		.on_websocket = on_websocket,
 		.user = server};
 	document_init(&server->site.document);
@@ -354,6 +356,7 @@ static void fini(struct server *server)
 	}
 	websockets_free(server->websockets);
 	sse_free(server->site.sse);
+	fleet_page_free(server->site.fleet);
 	http_free(server->http);
 	peers_free(server->site.peers);
 	forwarded_trust_fini(&server->site.trust);

@@ -21,6 +21,7 @@ struct server_settings {
 	uv_loop_t *loop;
 	struct clock *clock;
 	const struct config *config; /* must outlive the server */
+	struct redis *redis;
 	struct relay *relay;
 	struct membership *membership;
 	struct metrics *metrics;

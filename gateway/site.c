@@ -1,6 +1,8 @@
 #include "gateway/site.h"
 
 #include "common/log.h"
+#include "gateway/assets.h"
+#include "gateway/fleet_page.h"
 #include "gateway/resource.h"
 #include "gateway/upgrade.h"
 
@@ -16,33 +18,54 @@ struct page {
 	void (*answer)(struct site_request *request);
 };
 
-static void answer_front(struct site_request *request)
+/* Where the dashboard is not in the program. */
+static void answer_without_dashboard(struct site_request *request)
 {
-	static const char text[] =
+	static const char format[] =
 		"This is a uricast gateway: it makes HTTP APIs live that can only be "
 		"polled.\n"
+		"\n"
+		"There is no dashboard: %s.\n"
+		"Everything else works:\n"
 		"\n"
 		"WebSocket  /ws, then {\"action\":\"subscribe\",\"uri\":\"/nodes\"}\n"
 		"HTTP       /resource?uri=/nodes (the address percent-encoded)\n"
 		"           with If-None-Match and Prefer: wait=30, when it changes\n"
 		"           with Accept: text/event-stream, every change\n";
+	char text[sizeof(format) + 512];
 
+	snprintf(text, sizeof(text), format, assets_missing());
 	http_answer(request->connection,
 		&(struct answer){.status = 200,
 			.type = "text/plain; charset=utf-8",
 			.headers = request->headers,
-			.body = {text, sizeof(text) - 1}});
+			.body = {text, strlen(text)}});
+}
+
+static void answer_asset(struct site_request *request)
+{
+	asset_answer(request, asset_find(request->head->path));
+}
+
+static void answer_fleet(struct site_request *request)
+{
+	fleet_page_answer(request->site->fleet, request);
 }
 
 /* Shows its token in other ways too, and later: see upgrade.h. */
 static const struct page pages[] = {
-	{"/", false, answer_front},
+	{"/", false, answer_without_dashboard},
+	{"/fleet", true, answer_fleet},
 	{"/resource", true, resource_answer},
 	{"/ws", false, upgrade_answer},
 };
 
 static const struct page *find_page(struct bytes path)
 {
+	static const struct page asset = {NULL, false, answer_asset};
+
+	if (asset_find(path) != NULL)
+		return &asset;
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		if (bytes_are(path, pages[i].path))
 			return &pages[i];

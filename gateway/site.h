@@ -3,7 +3,8 @@
 /*
  * Site: what is where on the clients' port, and who may ask for it.
  *
- *   /          a page for people
+ *   /          the dashboard; with /assets/ and /uricast.js, see assets.h
+ *   /fleet     a picture of the fleet, see fleet_page.h
  *   /resource  one state by plain HTTP, see resource.h; as a stream of events, sse.h
  *   /ws        WebSockets, see upgrade.h
  */
@@ -15,6 +16,7 @@
 
 #include <stdbool.h>
 
+struct fleet_page;
 struct sse;
 
 #define SITE_FIELD_MAX 1024 /* bytes of a header that access goes by */
@@ -34,6 +36,7 @@ struct site {
 	struct client_shared *shared;
 	struct membership *membership;
 	struct sse *sse;
+	struct fleet_page *fleet;
 	struct document document; /* for what is read of error objects */
 	bool draining;            /* nobody new is served */
 	struct peers *peers;
