@@ -25,6 +25,13 @@
 #define COPIED_AHEAD 4  /* elements; where fewer are gone the next is found again */
 #define NO_TWIN UINT32_MAX
 
+/*
+ * The rows of a list mostly carry the same names in the same order. So each container has
+ * a model, where there is one: the container in its place in the row before. Names that
+ * are the model's, byte by byte, need not be judged again, and are known to differ.
+ */
+#define NO_MODEL 0 /* the root is nobody's */
+
 typedef const unsigned char *place;
 
 /* A container we are in. */
@@ -32,7 +39,11 @@ struct level {
 	uint32_t container;
 	uint32_t count; /* of its elements or members so far */
 	bool object;
-	uint32_t closed; /* the object last closed at this depth, or 0 */
+	/* Of an object: the names of the model, from the one that may come next to the
+	 * end. Both 0: there is no model, or the names have parted from it. */
+	uint32_t model_name;
+	uint32_t model_end;
+	uint32_t sibling; /* a container perhaps like the next one in here, or 0 */
 	/* Of the container that stands here in the document that is alike, if any: what
 	 * may come next, and its end. */
 	uint32_t twin;
@@ -48,7 +59,6 @@ struct scan {
 	enum document_error error;
 	place failed_at;
 	uint32_t depth;
-	uint32_t deepest; /* so many levels have been in use */
 	struct level levels[DOCUMENT_DEPTH_MAX];
 };
 
@@ -356,21 +366,6 @@ static place scan_literal(
 
 /* ---- names of members ---- */
 
-/* Same names in the same order; both objects have as many. */
-static bool same_names(const struct document *document, uint32_t a, uint32_t b)
-{
-	const struct document_token *tokens = document->tokens;
-	uint32_t end = tokens[b].next;
-
-	for (a++, b++; b < end; a = tokens[a + 1].next, b = tokens[b + 1].next) {
-		if (tokens[a].length != tokens[b].length ||
-			memcmp(document->bytes + tokens[a].start,
-				document->bytes + tokens[b].start, tokens[a].length) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool duplicate(struct scan *scan, uint32_t name)
 {
 	const struct document *document = scan->document;
@@ -442,38 +437,45 @@ static bool hash_names(struct scan *scan, uint32_t object)
 	return true;
 }
 
-/* Rows of a list mostly carry the names of the row before, which are known to differ. */
-static bool check_names(struct scan *scan, struct level *level)
+static bool check_names(struct scan *scan, const struct level *level)
 {
-	const struct document_token *tokens = scan->document->tokens;
-	uint32_t object = level->container, before = level->closed;
-
-	level->closed = object;
-	if (before && tokens[before].count == tokens[object].count &&
-		same_names(scan->document, before, object))
+	if (level->model_end != NO_MODEL)
 		return true;
-	if (tokens[object].count <= COMPARED_PAIRWISE)
-		return compare_names(scan, object);
-	return hash_names(scan, object);
+	if (level->count <= COMPARED_PAIRWISE)
+		return compare_names(scan, level->container);
+	return hash_names(scan, level->container);
 }
 
 /* ---- containers ---- */
 
-static place open_container(
-	struct scan *scan, place at, enum document_type type, uint32_t twin)
+/* Notes what in @model, a container of the same type, stands for what comes in @level. */
+static void follow_model(const struct scan *scan, struct level *level, uint32_t model)
+{
+	const struct document_token *token = &scan->document->tokens[model];
+
+	if (level->object) {
+		level->model_name = model + 1;
+		level->model_end = token->next;
+	} else if (token->count > 0) {
+		level->sibling = model + 1;
+	}
+}
+
+static inline place open_container(struct scan *scan, place at, enum document_type type,
+	uint32_t twin, uint32_t model)
 {
 	struct level *level = &scan->levels[scan->depth];
 
 	if (scan->depth == DOCUMENT_DEPTH_MAX)
 		return fail(scan, at, DOCUMENT_TOO_DEEP);
-	if (scan->depth++ == scan->deepest) {
-		scan->deepest++;
-		level->closed = 0;
-	}
-	level->container = scan->document->count;
-	level->count = 0;
-	level->object = type == DOCUMENT_OBJECT;
-	level->twin = level->twin_end = level->missed = 0;
+	if (scan->depth++ > 0)
+		level[-1].sibling = scan->document->count;
+	*level = (struct level){
+		.container = scan->document->count,
+		.object = type == DOCUMENT_OBJECT,
+	};
+	if (model != NO_MODEL && scan->document->tokens[model].type == type)
+		follow_model(scan, level, model);
 	if (twin != NO_TWIN && scan->like->tokens[twin].type == type) {
 		level->twin = twin + 1;
 		level->twin_end = scan->like->tokens[twin].next;
@@ -484,17 +486,18 @@ static place open_container(
 /*
  * A whole scalar, or the start of a container.
  *
- * @twin  what stands here in the document that is alike, or NO_TWIN
+ * @twin   what stands here in the document that is alike, or NO_TWIN
+ * @model  see NO_MODEL
  */
-static inline place scan_value(struct scan *scan, place at, uint32_t twin)
+static inline place scan_value(struct scan *scan, place at, uint32_t twin, uint32_t model)
 {
 	switch (*at) {
 	case '"':
 		return scan_string(scan, at);
 	case '{':
-		return open_container(scan, at, DOCUMENT_OBJECT, twin);
+		return open_container(scan, at, DOCUMENT_OBJECT, twin, model);
 	case '[':
-		return open_container(scan, at, DOCUMENT_ARRAY, twin);
+		return open_container(scan, at, DOCUMENT_ARRAY, twin, model);
 	case 't':
 		return scan_literal(scan, at, DOCUMENT_TRUE, "true");
 	case 'f':
@@ -522,11 +525,57 @@ static place close_container(struct scan *scan, place at)
 	return level->object && !check_names(scan, level) ? NULL : at;
 }
 
-static inline place scan_name(struct scan *scan, place at)
+/* Names are short, so a call of memcmp() would cost more than the comparison. */
+static inline bool same_name(place before, place at, place end, uint32_t length)
 {
+#ifdef __SSE2__
+	if (length <= 16 && end - at >= 16) {
+		__m128i one = _mm_loadu_si128((const __m128i *)before);
+		__m128i two = _mm_loadu_si128((const __m128i *)at);
+		unsigned differ = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(one, two));
+
+		return (differ & ((1u << length) - 1)) == 0;
+	}
+#endif
+	return length <= (size_t)(end - at) && memcmp(before, at, length) == 0;
+}
+
+static inline bool is_model_name(
+	const struct scan *scan, const struct level *level, place at)
+{
+	const struct document_token *name = &scan->document->tokens[level->model_name];
+
+	return level->model_name != level->model_end &&
+		same_name(start_of(scan->document) + name->start, at, scan->end,
+			name->length);
+}
+
+/* The same bytes have been judged before. Sets @model to the model of the value. */
+static inline place copy_name(
+	struct scan *scan, struct level *level, place at, uint32_t *model)
+{
+	const struct document_token *name = &scan->document->tokens[level->model_name];
+
+	*model = level->model_name + 1;
+	level->model_name = name[1].next;
+	return push_token(scan, DOCUMENT_STRING, at, at + name->length, name->escaped);
+}
+
+/* A name that is not the model's, so those to come are not either. */
+static place scan_own_name(struct scan *scan, struct level *level, place at)
+{
+	level->model_name = level->model_end = NO_MODEL;
 	if (*at != '"')
 		return fail(scan, at, DOCUMENT_UNEXPECTED_BYTE);
-	at = scan_string(scan, at);
+	return scan_string(scan, at);
+}
+
+/* A name and its colon. @model is left alone where the name is not the model's. */
+static inline place scan_name(
+	struct scan *scan, struct level *level, place at, uint32_t *model)
+{
+	at = is_model_name(scan, level, at) ? copy_name(scan, level, at, model)
+					    : scan_own_name(scan, level, at);
 	if (!at)
 		return NULL;
 	at = skip_space(at, scan->end);
@@ -567,8 +616,7 @@ static place copy_value(struct scan *scan, uint32_t twin, place at)
 		to[i].next += index - twin;
 	}
 	document->count += count;
-	if (to->type == DOCUMENT_OBJECT && scan->depth < scan->deepest)
-		scan->levels[scan->depth].closed = index;
+	scan->levels[scan->depth - 1].sibling = index;
 	return at + to->length;
 }
 
@@ -618,7 +666,8 @@ static void note_missed(const struct scan *scan, struct level *level)
 		level->twin = scan->like->tokens[level->twin].next;
 }
 
-static place scan_value_like(struct scan *scan, struct level *level, place at)
+static place scan_value_like(
+	struct scan *scan, struct level *level, place at, uint32_t model)
 {
 	uint32_t twin = level->object ? twin_of_member(scan, level)
 				      : twin_of_element(scan, level, at);
@@ -632,7 +681,7 @@ static place scan_value_like(struct scan *scan, struct level *level, place at)
 	}
 	if (!level->object)
 		note_missed(scan, level);
-	return scan_value(scan, at, twin);
+	return scan_value(scan, at, twin, model);
 }
 
 /* ---- the whole ---- */
@@ -641,6 +690,7 @@ static place scan_value_like(struct scan *scan, struct level *level, place at)
 static inline place scan_next(struct scan *scan, place at)
 {
 	struct level *level = &scan->levels[scan->depth - 1];
+	uint32_t model = level->sibling;
 
 	at = skip_space(at, scan->end);
 	if (at == scan->end)
@@ -658,18 +708,18 @@ static inline place scan_next(struct scan *scan, place at)
 		return fail(scan, at, DOCUMENT_TOO_LARGE);
 	level->count++;
 	if (level->object) {
-		at = scan_name(scan, at);
+		at = scan_name(scan, level, at, &model);
 		if (!at)
 			return NULL;
 	}
-	return scan->like ? scan_value_like(scan, level, at)
-			  : scan_value(scan, at, NO_TWIN);
+	return scan->like ? scan_value_like(scan, level, at, model)
+			  : scan_value(scan, at, NO_TWIN, model);
 }
 
 static bool scan_root(struct scan *scan, place at)
 {
 	at = skip_space(at, scan->end);
-	at = at < scan->end ? scan_value(scan, at, scan->like ? 0 : NO_TWIN)
+	at = at < scan->end ? scan_value(scan, at, scan->like ? 0 : NO_TWIN, NO_MODEL)
 			    : ends_early(scan);
 	while (at && scan->depth > 0)
 		at = scan_next(scan, at);

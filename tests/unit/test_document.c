@@ -513,6 +513,35 @@ static const char *write_rows(const int *ids)
 	return text;
 }
 
+/* A scan compares the names of a row with those of the row before. */
+static void rows_with_the_names_of_others_hide_no_duplicate(void **state)
+{
+	static const struct verdict verdicts[] = {
+		REFUSED("[{\"a\":1,\"b\":2},{\"a\":1,\"b\":2,\"a\":3}]", DUPLICATE_NAME,
+			28),
+		REFUSED("[{\"a\":1,\"b\":2},{\"a\":1,\"\\u0061\":2}]", DUPLICATE_NAME,
+			22),
+		REFUSED("[{\"\\u0061\":1,\"b\":2},{\"\\u0061\":1,\"a\":2}]",
+			DUPLICATE_NAME, 32),
+		REFUSED("[{\"a\":1,\"b\":2,\"c\":3},{\"a\":1,\"c\":3,\"b\":2,\"c\":3}]",
+			DUPLICATE_NAME, 40),
+		REFUSED("[{\"o\":{\"a\":1,\"b\":2}},{\"o\":{\"a\":1,\"b\":2,\"b\":3}}]",
+			DUPLICATE_NAME, 39),
+		REFUSED("[[{\"a\":1},0],[{\"a\":1,\"a\":2},0]]", DUPLICATE_NAME, 21),
+		REFUSED("{\"x\":{\"a\":1},\"y\":{\"a\":1,\"a\":2}}", DUPLICATE_NAME, 24),
+		REFUSED("[{\"a name of more than 16 bytes\":1},{\"a name of more than 16 "
+			"bytes\":1,\"a name of more than 16 bytes\":2}]",
+			DUPLICATE_NAME, 70),
+		ACCEPTED("[{\"a\":1,\"b\":2},{\"a\":1},{\"a\":1,\"b\":2},{\"b\":2,\"a\":"
+			 "1},{},{\"a\":1}]"),
+		ACCEPTED("[{\"a\":{\"b\":1}},{\"a\":[{\"b\":1}]},{\"a\":{\"c\":[]}},{"
+			 "\"a\":null},{\"a\":[{\"b\":{}}]}]"),
+	};
+
+	(void)state;
+	check_verdicts(verdicts, sizeof(verdicts) / sizeof(*verdicts));
+}
+
 static void a_scan_with_help_gives_the_same_tape(void **state)
 {
 	static const int like_ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0};
@@ -792,6 +821,7 @@ int main(void)
 		cmocka_unit_test(the_deepest_nesting_allowed_is_512),
 		cmocka_unit_test(the_tape_tells_types_places_and_extents),
 		cmocka_unit_test(a_document_is_filled_again_after_success_and_failure),
+		cmocka_unit_test(rows_with_the_names_of_others_hide_no_duplicate),
 		cmocka_unit_test(a_scan_with_help_gives_the_same_tape),
 		cmocka_unit_test(a_scan_with_help_misses_no_mistake),
 		cmocka_unit_test(duplicates_are_found_in_objects_of_any_size),
