@@ -205,7 +205,7 @@ static void wait_for_picture(
 {
 	struct viewer *viewer = xcalloc(1, sizeof(*viewer));
 
-	viewer->waiter = (struct http_waiter){on_patience, on_gone};
+	viewer->waiter = (struct http_waiter){on_patience, on_patience, on_gone};
 	viewer->page = page;
 	viewer->connection = request->connection;
 	viewer->headers = xstrdup(request->headers);

@@ -1,5 +1,6 @@
 #include "gateway/site.h"
 
+#include "common/log.h"
 #include "gateway/assets.h"
 #include "gateway/fleet_page.h"
 #include "gateway/resource.h"
@@ -75,13 +76,17 @@ void site_refuse(struct site_request *request, unsigned status, const char *code
 	const char *message)
 {
 	struct refusal refusal;
-	char headers[sizeof(request->headers) + 64];
+	char headers[sizeof(request->headers) + 64], client[NETWORK_TEXT_SIZE];
 
 	snprintf(headers, sizeof(headers), "%s%s", request->headers,
 		status == 401           ? "WWW-Authenticate: Bearer\r\n"
 			: status == 405 ? "Allow: GET, HEAD\r\n"
+			: status == 429 ? "Retry-After: 10\r\n"
+			: status == 503 ? "Retry-After: 1\r\n"
 					: "");
 	refusal_set(&refusal, code, "%s", message);
+	log_debug("request refused status=%u code=%s client=%s", status, code,
+		network_address_text(&request->client, client));
 	http_refuse(request->connection, status, &refusal, headers);
 }
 
@@ -185,7 +190,7 @@ static bool may_come(struct site_request *request)
 	verdict = access_judge(shared->access, request->origin, host);
 	if (verdict == ACCESS_OK)
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_ORIGIN, 1);
 	site_refuse(request, 403, "origin_denied", access_verdict_text(verdict));
 	return false;
 }
@@ -215,8 +220,24 @@ static bool shows_token(struct site_request *request)
 	if (token.start != NULL &&
 		access_token_valid(shared->access, token.start, token.length))
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_TOKEN, 1);
 	site_refuse(request, 401, "unauthorized", "this gateway wants a token: Bearer");
+	return false;
+}
+
+/* False after an answer: its address has as many connections as it may have. */
+static bool count_client(struct site_request *request)
+{
+	struct site *site = request->site;
+	uint32_t most = site->shared->limits.clients_per_address;
+
+	request->client = forwarded_client(
+		&site->trust, http_address(request->connection), request->head);
+	if (http_count_for(request->connection, site->peers, &request->client, most))
+		return true;
+	metrics_add(site->shared->metrics, METRIC_REFUSED_ADDRESS, 1);
+	site_refuse(request, 429, "too_many_connections",
+		"this address has as many connections to the gateway as it may have");
 	return false;
 }
 
@@ -227,11 +248,16 @@ void site_on_request(
 		.site = user, .connection = connection, .head = head};
 	const struct page *page = find_page(head->path);
 
-	if (!may_come(&request))
+	if (!count_client(&request) || !may_come(&request))
 		return;
 	allow_reading(&request);
 	if (head->method == HEAD_METHOD_OPTIONS && request.headers[0] != '\0') {
 		answer_options(&request);
+		return;
+	}
+	if (request.site->draining) {
+		metrics_add(request.site->shared->metrics, METRIC_REFUSED_DRAINING, 1);
+		site_refuse(&request, 503, "draining", SITE_DRAINING_TEXT);
 		return;
 	}
 	if (page == NULL) {

@@ -42,7 +42,8 @@ void commits_free(struct commits *commits);
 /**
  * Takes the outcome of a poll; ends with one of the events, at once or after the answer.
  *
- * @target  what was fetched; its catalog is held as long as it is looked at
+ * @target  what was fetched; its catalog is held as long as it is looked at; needed on
+ *          FETCH_CONTENT only, else it may be NULL
  * @result  any outcome but FETCH_NOT_STARTED; valid during the call
  */
 void commits_take(struct commits *commits, struct resource *resource,

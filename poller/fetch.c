@@ -10,7 +10,10 @@
 #include "poller/fetch_transfer.h"
 #include "poller/provider.h"
 
-#define IDLE_TRANSFERS_MAX 16 /* kept per provider, about 10 KB each */
+#define IDLE_TRANSFERS_MAX 256 /* kept per provider, about 12 KB each */
+#define SPARE_FETCHES_MAX 256
+#define FETCH_TEXTS_LEAST 256 /* bytes of texts that most fetches do with */
+#define DELIVER_NS 2000000    /* until Redis and the sockets get their turn, too */
 #define SPARE_CONNECTIONS 8   /* kept open beyond what the caps allow at once */
 
 /*
@@ -25,11 +28,12 @@ struct line {
 	struct fetcher *fetcher;
 	struct provider *provider;
 	struct list waiting; /* first in, first out */
-	struct transfer *idle[IDLE_TRANSFERS_MAX];
+	struct transfer **idle; /* as many as may be in use at once, within bounds */
 	size_t idle_count;
+	size_t idle_max;
 	size_t begun;    /* fetches with a transfer; at most the provider's concurrency */
 	size_t fetches;  /* all that are not freed */
-	bool superseded; /* its provider has other settings now */
+	bool over;       /* goes with its last fetch */
 };
 
 enum fetch_state {
@@ -53,6 +57,7 @@ struct fetch {
 	const char *uri; /* in texts, as the next two */
 	const char *etag;
 	const char *last_modified;
+	size_t texts_size;
 	char texts[];
 };
 
@@ -65,6 +70,9 @@ struct fetcher {
 	struct list ready;
 	struct list under_way;
 	struct list ended;
+	struct list spare; /* fetches that are over, to be used again */
+	size_t spare_count;
+	struct text_room url; /* of the fetch being delivered */
 	uint64_t under_way_count;
 	uint64_t waiting_count;
 };
@@ -113,6 +121,10 @@ static struct line *line_new(
 
 	line->fetcher = fetcher;
 	line->provider = provider_new(settings);
+	line->idle_max = line_concurrency(line);
+	if (line->idle_max > IDLE_TRANSFERS_MAX)
+		line->idle_max = IDLE_TRANSFERS_MAX;
+	line->idle = xcalloc(line->idle_max, sizeof(*line->idle));
 	list_init(&line->ready);
 	list_init(&line->waiting);
 	list_append(&fetcher->lines, &line->link);
@@ -127,6 +139,7 @@ static void line_free(struct line *line)
 	list_remove(&line->link);
 	while (line->idle_count > 0)
 		transfer_free(line->idle[--line->idle_count]);
+	free(line->idle);
 	provider_free(line->provider);
 	keep_connections(line->fetcher);
 	free(line);
@@ -134,7 +147,7 @@ static void line_free(struct line *line)
 
 static void line_free_if_over(struct line *line)
 {
-	if (line->superseded && line->fetches == 0)
+	if (line->over && line->fetches == 0)
 		line_free(line);
 }
 
@@ -146,8 +159,8 @@ static struct line *line_of(
 
 		if (strcmp(line->provider->settings.name, settings->name) != 0)
 			continue;
-		line->superseded = !provider_has_settings(line->provider, settings);
-		if (!line->superseded)
+		line->over = !provider_has_settings(line->provider, settings);
+		if (!line->over)
 			return line;
 		line_free_if_over(line);
 	}
@@ -164,7 +177,7 @@ static struct transfer *line_take_transfer(struct line *line)
 static void line_give_back(struct line *line, struct transfer *transfer)
 {
 	transfer_end(transfer);
-	if (line->idle_count < IDLE_TRANSFERS_MAX)
+	if (line->idle_count < line->idle_max)
 		line->idle[line->idle_count++] = transfer;
 	else
 		transfer_free(transfer);
@@ -200,6 +213,40 @@ static void fetch_enter(struct fetch *fetch, enum fetch_state state)
 	}
 }
 
+/* With room for @size bytes of texts; all else is 0. */
+static struct fetch *fetch_new(struct fetcher *fetcher, size_t size)
+{
+	struct list *link = list_take(&fetcher->spare);
+	struct fetch *fetch = link ? container_of(link, struct fetch, link) : NULL;
+
+	fetcher->spare_count -= link != NULL;
+	if (fetch && fetch->texts_size < size) {
+		free(fetch);
+		fetch = NULL;
+	}
+	if (fetch) {
+		size = fetch->texts_size;
+		memset(fetch, 0, sizeof(*fetch));
+	} else {
+		if (size < FETCH_TEXTS_LEAST)
+			size = FETCH_TEXTS_LEAST;
+		fetch = xcalloc(1, sizeof(*fetch) + size);
+	}
+	fetch->texts_size = size;
+	list_init(&fetch->link);
+	return fetch;
+}
+
+static void fetch_put_by(struct fetcher *fetcher, struct fetch *fetch)
+{
+	if (fetcher->spare_count == SPARE_FETCHES_MAX) {
+		free(fetch);
+		return;
+	}
+	fetcher->spare_count++;
+	list_append(&fetcher->spare, &fetch->link);
+}
+
 static void fetch_free(struct fetch *fetch)
 {
 	struct line *line = fetch->line;
@@ -209,7 +256,7 @@ static void fetch_free(struct fetch *fetch)
 		line_give_back(line, fetch->transfer);
 		line->begun--;
 	}
-	free(fetch);
+	fetch_put_by(line->fetcher, fetch);
 	line->fetches--;
 	line_update(line);
 	line_free_if_over(line);
@@ -258,7 +305,7 @@ static void fill_not_begun(const struct fetch *fetch, struct fetch_result *resul
 
 static void fetch_deliver(struct fetch *fetch)
 {
-	char *url = provider_url(fetch->line->provider, fetch->uri);
+	struct fetcher *fetcher = fetch->line->fetcher;
 	struct fetch_result result;
 
 	fetch_enter(fetch, FETCH_APART);
@@ -267,9 +314,8 @@ static void fetch_deliver(struct fetch *fetch)
 			fetch->has_digest ? &fetch->digest : NULL, &result);
 	else
 		fill_not_begun(fetch, &result);
-	result.url = url;
+	result.url = provider_url(fetch->line->provider, fetch->uri, &fetcher->url);
 	fetch->on_done(&result, fetch->user);
-	free(url);
 	fetch_free(fetch);
 }
 
@@ -291,13 +337,28 @@ static void on_finished(CURL *easy, CURLcode code, void *user)
 	}
 }
 
+/* Large bodies take a while to judge: what they brought first need not wait for all. */
+static void deliver_some(struct fetcher *fetcher)
+{
+	uint64_t until_ns = uv_hrtime() + DELIVER_NS;
+	struct list *link;
+
+	while ((link = list_take(&fetcher->ended))) {
+		fetch_deliver(container_of(link, struct fetch, link));
+		if (list_empty(&fetcher->ended) || uv_hrtime() < until_ns)
+			continue;
+		fetch_multi_soon(fetcher->shared.multi);
+		return;
+	}
+}
+
 static void on_round(void *user)
 {
 	struct fetcher *fetcher = user;
 	struct list *link;
 
-	while ((link = list_take(&fetcher->ended)))
-		fetch_deliver(container_of(link, struct fetch, link));
+	if (!list_empty(&fetcher->ended))
+		deliver_some(fetcher);
 	while ((link = list_take(&fetcher->ready))) {
 		struct line *line = container_of(link, struct line, ready);
 
@@ -324,6 +385,7 @@ struct fetcher *fetcher_new(uv_loop_t *loop, struct clock *clock,
 	list_init(&fetcher->ready);
 	list_init(&fetcher->under_way);
 	list_init(&fetcher->ended);
+	list_init(&fetcher->spare);
 	fetcher->shared.multi = fetch_multi_new(loop, clock, &multi_events, fetcher);
 	return fetcher;
 }
@@ -339,7 +401,7 @@ void fetcher_free(struct fetcher *fetcher)
 	if (!fetcher)
 		return;
 	list_each (link, &fetcher->lines)
-		container_of(link, struct line, link)->superseded = false; /* stays */
+		container_of(link, struct line, link)->over = false; /* stays */
 	cancel_all(&fetcher->under_way);
 	cancel_all(&fetcher->ended);
 	list_each (link, &fetcher->lines) {
@@ -350,6 +412,9 @@ void fetcher_free(struct fetcher *fetcher)
 	}
 	fetch_multi_free(fetcher->shared.multi);
 	body_pool_fini(&fetcher->shared.bodies);
+	list_each (link, &fetcher->spare)
+		free(container_of(link, struct fetch, link));
+	free(fetcher->url.text);
 	free(fetcher);
 }
 
@@ -360,8 +425,20 @@ void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog)
 		const struct catalog_provider *settings =
 			catalog_provider(catalog, line->provider->settings.name);
 
-		line->superseded = settings == NULL ||
+		line->over |= settings == NULL ||
 			!provider_has_settings(line->provider, settings);
+		line_free_if_over(line);
+	}
+}
+
+void fetcher_leave(struct fetcher *fetcher, const char *name)
+{
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+
+		if (strcmp(line->provider->settings.name, name) != 0)
+			continue;
+		line->over = true;
 		line_free_if_over(line);
 	}
 }
@@ -387,10 +464,9 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *r
 {
 	size_t size = text_size(request->uri) + text_size(request->etag) +
 		text_size(request->last_modified);
-	struct fetch *fetch = xcalloc(1, sizeof(*fetch) + size);
+	struct fetch *fetch = fetch_new(fetcher, size);
 	char *place = fetch->texts;
 
-	list_init(&fetch->link);
 	fetch->line = line_of(fetcher, request->provider);
 	fetch->line->fetches++;
 	fetch->on_done = on_done;
@@ -413,6 +489,11 @@ void fetch_cancel(struct fetch *fetch)
 		fetch_multi_remove(fetch->line->fetcher->shared.multi,
 			transfer_easy(fetch->transfer));
 	fetch_free(fetch);
+}
+
+char *fetch_url(const struct catalog_provider *settings, const char *uri)
+{
+	return provider_settings_url(settings, uri);
 }
 
 void fetcher_counters(const struct fetcher *fetcher, struct fetcher_counters *counters)

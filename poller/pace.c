@@ -314,9 +314,7 @@ static void budget_go_on(struct budget *budget)
 		(budget->rate_per_s <= 0 || take_slot(budget)))
 		call_first(budget);
 	budget->serving = false;
-	if (is_idle(budget))
-		budget_free(budget);
-	else if (budget->rate_per_s > 0)
+	if (budget->rate_per_s > 0 && !is_idle(budget))
 		wait_for_rate(budget);
 }
 
@@ -377,6 +375,17 @@ void pace_free(struct pace *pace)
 	free(pace);
 }
 
+void pace_reload(struct pace *pace)
+{
+	struct budget *budget, *next;
+
+	HASH_ITER(hh, pace->budgets, budget, next)
+	{
+		if (is_idle(budget))
+			budget_free(budget);
+	}
+}
+
 void pace_wait(struct pace *pace, const struct catalog_provider *provider,
 	struct pace_ticket *ticket)
 {
@@ -412,8 +421,6 @@ void pace_leave(struct pace_ticket *ticket, unsigned requests)
 	/* Not from here: whoever leaves may be in the middle of ending it all. */
 	if (budget->waiting_count > 0)
 		clock_timer_start_in(&budget->tick, 0);
-	else if (is_idle(budget))
-		budget_free(budget);
 }
 
 void pace_dissolve(struct pace *pace, const struct catalog_provider *provider)

@@ -7,8 +7,8 @@
  * concurrency cap and, where the provider has a request rate, for a slot. Slots stand
  * evenly on Redis's clock, the same for the whole fleet; a poller takes its part of a
  * second's slots with one script call, while it has polls, and none while Redis is away.
- * What is kept of a provider goes when it is idle. Pure against clock.h and redis.h: the
- * simulation runs it.
+ * What is kept of a provider goes when it is idle and the catalog changes. Pure against
+ * clock.h and redis.h: the simulation runs it.
  */
 
 #include "common/catalog.h"
@@ -38,6 +38,9 @@ struct pace *pace_new(struct clock *clock, struct redis *redis,
 
 /** Every ticket must have left. Accepts NULL. */
 void pace_free(struct pace *pace);
+
+/** Forgets the providers that nobody waits for: they may be gone from the catalog. */
+void pace_reload(struct pace *pace);
 
 /** Puts @ticket in the line of @provider; its turn may come before this returns. */
 void pace_wait(struct pace *pace, const struct catalog_provider *provider,

@@ -11,6 +11,7 @@
 
 #include "common/catalog.h"
 #include "poller/provider_headers.h"
+#include "poller/text_room.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@ struct provider {
 	char *path;      /* of the base URL, without a slash at the end; "" for / */
 	bool secure;     /* https */
 	struct provider_headers *headers;
+	CURLSH *connections; /* kept for the next request; NULL: out of memory */
 	char problem[160]; /* why it cannot be asked; "" where it can */
 };
 
@@ -35,7 +37,7 @@ enum provider_outcome {
 /** Never NULL; whether it can be asked is in its problem. */
 struct provider *provider_new(const struct catalog_provider *settings);
 
-/** Accepts NULL. */
+/** Closes its connections; none may be in use. Accepts NULL. */
 void provider_free(struct provider *provider);
 
 /** Whether @provider was made from the same settings, wherever they are in memory. */
@@ -48,11 +50,11 @@ int provider_configure(const struct provider *provider, CURL *easy);
 /**
  * What to put into the request line to ask for @uri.
  *
- * @target  set on PROVIDER_OK only, freed by the caller
+ * @target  written on PROVIDER_OK only
  * @reason  set on PROVIDER_REFUSED only: a few static words
  */
 enum provider_outcome provider_target(const struct provider *provider, const char *uri,
-	char **target, const char **reason);
+	struct text_room *target, const char **reason);
 
 /**
  * Where a redirect leads that answered @target.
@@ -66,5 +68,9 @@ enum provider_outcome provider_target(const struct provider *provider, const cha
 enum provider_outcome provider_redirect(const struct provider *provider,
 	const char *target, const char *location, char **next, char **place);
 
-/** The URL asked for @uri, without userinfo; freed by the caller. */
-char *provider_url(const struct provider *provider, const char *uri);
+/** Writes the URL asked for @uri, without userinfo, to @url; returns its text. */
+const char *provider_url(
+	const struct provider *provider, const char *uri, struct text_room *url);
+
+/** The same where nothing is to be asked; freed by the caller. */
+char *provider_settings_url(const struct catalog_provider *settings, const char *uri);

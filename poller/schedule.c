@@ -5,6 +5,7 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "poller/commit.h"
+#include "poller/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BACKOFF_MS 15000     /* a failing resource waits at most, or its interval */
-#define FENCED_RETRY_MS 1000 /* until we look again whether the lease runs */
+#define BACKOFF_MS 15000      /* a failing resource waits at most, or its interval */
+#define FENCED_RETRY_MS 1000  /* until we look again whether the lease runs */
 #define REFRESH_LEAST_MS 1000 /* between two polls that somebody asked for */
-#define DENIED_MS 60000 /* after a 401 or 403, which time alone seldom mends */
+#define DENIED_MS 60000       /* after a 401 or 403, which time alone seldom mends */
 #define BACK_MS 15000   /* those of a provider that is back are asked within this, */
 #define BACK_EACH_MS 20 /* or this for each, but within their interval */
 
@@ -23,17 +24,13 @@ struct schedule {
 	struct clock *clock;
 	struct membership *membership;
 	const struct catalog *catalog;
+	uint64_t catalog_serial; /* grows with each reload */
 	struct fetcher *fetcher;
 	struct commits *commits;
 	struct metrics *metrics;
 	struct pace *pace;
 	struct health *health;
-};
-
-/* A transfer under way; resource is NULL once it is not ours any more. */
-struct poll {
-	struct schedule *schedule;
-	struct resource *resource;
+	struct usage *usage;
 };
 
 /* ---- when ---- */
@@ -91,6 +88,23 @@ int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
 }
 
 /*
+ * What gateways are told of polls that stand @apart_ms apart: the interval, which is what
+ * they are for, unless they are far from it. Gateways doubt what is not confirmed in its
+ * rhythm, and tell clients of it: they must know when it is another.
+ */
+static void note_rhythm(struct resource *resource, int64_t apart_ms)
+{
+	int64_t interval_ms = resource->interval_ms, told_ms = resource->told_ms;
+
+	resource->apart_ms =
+		(uint32_t)(apart_ms > 2 * interval_ms ? apart_ms : interval_ms);
+	resource->confirm |= resource->told_for_ms != resource->interval_ms ||
+		apart_ms > 2 * told_ms ||
+		(told_ms > 2 * apart_ms && told_ms > interval_ms);
+	resource->told_for_ms = resource->interval_ms;
+}
+
+/*
  * What the upstream wants, by what it said and by how long it took: one that is slower
  * than the interval gets as long a pause as it needed. Its word on how long a success
  * stays fresh is a hint that the interval's bounds limit; Retry-After after a failure is
@@ -116,19 +130,13 @@ static void heed(struct schedule *schedule, struct resource *resource,
 	resource->not_before_ms = now_ms + pause_ms;
 	if (took_ms + pause_ms > apart_ms)
 		apart_ms = took_ms + pause_ms;
-	apart_ms += waited_ms;
-	resource->apart_ms = (uint32_t)apart_ms;
-	/* Gateways doubt what is not confirmed in its rhythm: they must know that. */
-	if (apart_ms > 2 * (int64_t)resource->told_ms ||
-		(resource->told_ms > 2 * apart_ms &&
-			resource->told_ms > resource->interval_ms))
-		resource->confirm = true;
+	note_rhythm(resource, apart_ms + waited_ms);
 }
 
 /* ---- polls ---- */
 
-static struct catalog_target *resolve(
-	struct schedule *schedule, const struct resource *resource)
+static const struct catalog_target *resolve(
+	const struct schedule *schedule, const struct resource *resource)
 {
 	static struct catalog_target target;
 	static struct address address;
@@ -138,6 +146,38 @@ static struct catalog_target *resolve(
 		catalog_resolve(schedule->catalog, &address, &target) != CATALOG_OK)
 		return NULL;
 	return &target;
+}
+
+/* Most addresses end with the URI that they name. */
+static void keep_uri(struct resource *resource, const char *uri)
+{
+	size_t address_length = strlen(resource->address), length = strlen(uri);
+	const char *end = resource->address + address_length;
+
+	free(resource->aim.own_uri);
+	resource->aim.own_uri = NULL;
+	if (length <= address_length && memcmp(end - length, uri, length) == 0)
+		resource->aim.uri = end - length;
+	else
+		resource->aim.uri = resource->aim.own_uri = xstrdup(uri);
+}
+
+/* Whom to ask for @resource and how; NULL where the catalog does not know it. */
+static const struct aim *aim_of(struct schedule *schedule, struct resource *resource)
+{
+	struct aim *aim = &resource->aim;
+	const struct catalog_target *target;
+
+	if (aim->catalog_serial != schedule->catalog_serial) {
+		target = resolve(schedule, resource);
+		aim->catalog_serial = schedule->catalog_serial;
+		aim->provider = target != NULL ? target->provider : NULL;
+		if (target != NULL) {
+			aim->interval = target->interval;
+			keep_uri(resource, target->uri);
+		}
+	}
+	return aim->provider != NULL ? aim : NULL;
 }
 
 /* Whether the lease ran all through: else the lock may have been another's meanwhile. */
@@ -150,24 +190,24 @@ static bool counts(const struct schedule *schedule, const struct resource *resou
 static void end_transfer(struct schedule *schedule, struct resource *resource,
 	const struct fetch_result *result)
 {
-	struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = aim_of(schedule, resource);
 
-	if (target != NULL) {
-		heed(schedule, resource, &target->interval, result);
-		health_take(
-			schedule->health, target->provider, &resource->patient, result);
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL,
+		clock_now_ms(schedule->clock) - result->started_at_ms);
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL_LATE,
+		result->started_at_ms - resource->due.due_ms);
+	if (aim != NULL) {
+		heed(schedule, resource, &aim->interval, result);
+		health_take(schedule->health, aim->provider, &resource->patient, result);
 	}
 	pace_leave(&resource->turn, result->requests);
 }
 
 static void on_fetched(const struct fetch_result *result, void *user)
 {
-	struct poll *poll = user;
-	struct schedule *schedule = poll->schedule;
-	struct resource *resource = poll->resource;
-	struct catalog_target *target;
+	struct resource *resource = user;
+	struct schedule *schedule = resource->schedule;
 
-	free(poll);
 	resource->fetch = NULL;
 	if (result->outcome == FETCH_NOT_STARTED) {
 		resource->busy = false;
@@ -185,9 +225,11 @@ static void on_fetched(const struct fetch_result *result, void *user)
 			&resource->due, resource->moved ? 0 : FENCED_RETRY_MS);
 		return;
 	}
-	target = resolve(schedule, resource);
-	if (target != NULL)
-		commits_take(schedule->commits, resource, target, result);
+	if (aim_of(schedule, resource) != NULL)
+		commits_take(schedule->commits, resource,
+			result->outcome == FETCH_CONTENT ? resolve(schedule, resource)
+							 : NULL,
+			result);
 }
 
 /* What another upstream said of its content says nothing of this one's. */
@@ -198,64 +240,60 @@ static void forget_validators(struct resource *resource)
 	resource->etag = NULL;
 	resource->last_modified = NULL;
 	resource->moved = false;
+	/* Redis should know whose they are. */
+	resource->confirm = true;
 }
 
-static void start_poll(struct schedule *schedule, struct resource *resource,
-	const struct catalog_target *target)
+static void start_poll(
+	struct schedule *schedule, struct resource *resource, const struct aim *aim)
 {
 	bool conditional = !resource->whole && resource->digest.text[0] != '\0';
 	struct fetch_request request;
-	struct poll *poll;
 
 	if (resource->moved)
 		forget_validators(resource);
-	health_asks(schedule->health, target->provider, &resource->patient);
+	usage_join(schedule->usage, aim->provider, &resource->use);
+	health_asks(schedule->health, aim->provider, &resource->patient);
 	request = (struct fetch_request){
-		.provider = target->provider,
-		.uri = target->uri,
+		.provider = aim->provider,
+		.uri = aim->uri,
 		.etag = conditional ? resource->etag : NULL,
 		.last_modified = conditional ? resource->last_modified : NULL,
 		.digest = conditional ? &resource->digest : NULL,
 	};
-	poll = xcalloc(1, sizeof(*poll));
-	poll->schedule = schedule;
-	poll->resource = resource;
 	resource->busy = true;
 	resource->refresh = false;
 	resource->started_at_ms = clock_now_ms(schedule->clock);
-	resource->fetch = fetch_start(schedule->fetcher, &request, on_fetched, poll);
-	resource->poll = poll;
+	resource->fetch = fetch_start(schedule->fetcher, &request, on_fetched, resource);
 }
 
 /* What is asked if anything is, or NULL: told of the provider's failure, or fenced. */
-static const struct catalog_target *to_ask(
-	struct schedule *schedule, struct resource *resource)
+static const struct aim *to_ask(struct schedule *schedule, struct resource *resource)
 {
-	const struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = aim_of(schedule, resource);
 	struct fetch_result result;
 
-	if (target == NULL)
+	if (aim == NULL)
 		return NULL;
 	if (!membership_valid(schedule->membership)) {
 		clock_timer_start_in(&resource->due, FENCED_RETRY_MS);
 		return NULL;
 	}
-	if (!health_spares(
-		    schedule->health, target->provider, &resource->patient, &result))
-		return target;
+	if (!health_spares(schedule->health, aim->provider, &resource->patient, &result))
+		return aim;
 	resource->busy = true;
 	resource->refresh = false;
-	commits_take(schedule->commits, resource, target, &result);
+	commits_take(schedule->commits, resource, NULL, &result);
 	return NULL;
 }
 
 static void on_turn(struct pace_ticket *ticket, void *user)
 {
 	struct resource *resource = container_of(ticket, struct resource, turn);
-	const struct catalog_target *target = to_ask(user, resource);
+	const struct aim *aim = to_ask(user, resource);
 
-	if (target != NULL)
-		start_poll(user, resource, target);
+	if (aim != NULL)
+		start_poll(user, resource, aim);
 	else
 		pace_leave(ticket, 0);
 }
@@ -269,15 +307,15 @@ static void on_due(struct clock_timer *timer)
 {
 	struct resource *resource = container_of(timer, struct resource, due);
 	struct schedule *schedule = resource->schedule;
-	const struct catalog_target *target;
+	const struct aim *aim;
 
 	if (resource->busy || is_queued(resource) || resource->hold != HOLD_KEPT)
 		return;
-	target = to_ask(schedule, resource);
-	if (target == NULL)
+	aim = to_ask(schedule, resource);
+	if (aim == NULL)
 		return;
 	resource->queued_at_ms = clock_now_ms(schedule->clock);
-	pace_wait(schedule->pace, target->provider, &resource->turn);
+	pace_wait(schedule->pace, aim->provider, &resource->turn);
 }
 
 /* ---- a provider that is down, and back ---- */
@@ -311,6 +349,15 @@ static void on_provider_back(struct health_patient *patient, size_t count, void 
 		clock_timer_start(&resource->due, due_ms);
 }
 
+/* ---- a provider that none of ours is polled from any more ---- */
+
+static void on_use_ended(const char *provider, void *user)
+{
+	struct schedule *schedule = user;
+
+	fetcher_leave(schedule->fetcher, provider);
+}
+
 /* ---- claim's events ---- */
 
 static void set_first_due(
@@ -322,12 +369,14 @@ static void set_first_due(
 	/* Retained content that was told as stale is confirmed even if it is the same. */
 	if (resource->checked_at_ms != 0 && overdue_ms > resource->interval_ms)
 		resource->confirm = true;
-	if (overdue_ms >= 0 || resource->whole)
+	if (overdue_ms >= 0 || resource->whole || resource->moved)
 		set_due(schedule, resource, now_ms + spread_ms);
 	else
 		set_due(schedule, resource,
 			phase_after(resource,
 				resource->checked_at_ms + resource->interval_ms / 4));
+	if (resource->due.due_ms < resource->not_before_ms)
+		clock_timer_start(&resource->due, resource->not_before_ms);
 }
 
 void schedule_claimed(
@@ -336,16 +385,14 @@ void schedule_claimed(
 	resource->schedule = schedule;
 	clock_timer_init(&resource->due, schedule->clock, on_due);
 	health_patient_init(&resource->patient);
-	resource->told_ms = resource->interval_ms;
 	set_first_due(schedule, resource, spread_ms);
 }
 
-static bool asked_lately(
-	const struct schedule *schedule, const struct resource *resource)
+static bool asked_lately(const struct schedule *schedule, const struct resource *resource)
 {
 	return resource->started_at_ms != 0 &&
-	       clock_now_ms(schedule->clock) - resource->started_at_ms <
-		       resource->interval_ms;
+		clock_now_ms(schedule->clock) - resource->started_at_ms <
+		resource->interval_ms;
 }
 
 void schedule_reread(struct schedule *schedule, struct resource *resource)
@@ -390,12 +437,13 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource)
 	clock_timer_stop(&resource->due);
 	if (resource->fetch != NULL) {
 		fetch_cancel(resource->fetch);
-		free(resource->poll);
 		resource->fetch = NULL;
 	}
 	health_leave(&resource->patient);
 	pace_leave(&resource->turn, 1);
+	usage_leave(&resource->use);
 	commits_dropped(schedule->commits, resource);
+	free(resource->aim.own_uri);
 }
 
 void schedule_refresh(struct schedule *schedule, struct resource *resource)
@@ -423,12 +471,12 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource)
 void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
 	int64_t retry_ms)
 {
-	const struct catalog_target *target = resolve(schedule, resource);
+	const struct aim *aim = failed ? aim_of(schedule, resource) : NULL;
 
 	resource->busy = false;
-	if (failed && target != NULL)
+	if (aim != NULL)
 		health_waits(
-			schedule->health, target->provider, &resource->patient, retry_ms);
+			schedule->health, aim->provider, &resource->patient, retry_ms);
 	if (resource->hold != HOLD_KEPT)
 		return;
 	resource->failures = failed ? resource->failures + 1 : 0;
@@ -454,11 +502,13 @@ struct schedule *schedule_new(struct clock *clock, struct redis *redis,
 	schedule->clock = clock;
 	schedule->membership = membership;
 	schedule->catalog = catalog;
+	schedule->catalog_serial = 1;
 	schedule->fetcher = fetcher;
 	schedule->commits = commits;
 	schedule->metrics = metrics;
 	schedule->pace = pace_new(clock, redis, membership, on_turn, schedule);
 	schedule->health = health_new(clock, &events, schedule);
+	schedule->usage = usage_new(on_use_ended, schedule);
 	return schedule;
 }
 
@@ -466,12 +516,15 @@ void schedule_free(struct schedule *schedule)
 {
 	pace_free(schedule->pace);
 	health_free(schedule->health);
+	usage_free(schedule->usage);
 	free(schedule);
 }
 
 void schedule_reload(struct schedule *schedule, const struct catalog *catalog)
 {
 	schedule->catalog = catalog;
+	schedule->catalog_serial++;
+	pace_reload(schedule->pace);
 }
 
 size_t schedule_waiting(const struct schedule *schedule)

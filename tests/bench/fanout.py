@@ -1,131 +1,166 @@
-"""Fan-out against the floor: what one delivery costs a gateway.
+"""Fan-out: what one delivery costs a gateway, a bare server (floor.c), nchan and node's ws.
 
-A gateway and a bare server (floor.c) each have as many clients of one address; changes are
-published to them in turn, in passes, straight through Redis. What counts is the ratio
-inside of a pass: the host may be noisy. Servers run on one core, everything else on another.
+Each has as many clients of one address; changes are published to them in turn, in passes,
+from Redis (nchan without it: by HTTP). What counts is the ratio to the floor inside of a
+pass: the host may be noisy. Servers run on one core, everything else on another.
 """
 
+import itertools
 import os
+import socket
 import statistics
 import sys
 import time
 
-from measure import Report, cpu_s
-from stage import TOOLS, Process, free_port, until_now
+from cores import CLIENT_CORE, SERVER_CORE, pin
+from fanout_servers import kinds
+from measure import Report, cpu_s, memory_bytes
+from stage import until_now
 
 SETTINGS = {
-    "clients": 1000,
-    "size": 512,
-    "changes": 100,
+    "clients": "1000,10000",
+    "sizes": "512,4096",
+    "servers": "",  # default: all that can be had
+    "deliveries": 100000,  # of a pass
     "passes": 5,
-    # Longer than a fan-out takes, so that changes do not meet.
-    "pause_ms": 30,
+    "burst": 10000,
+    "at_once": 4000,  # of them; the kernel's queue (somaxconn) has 4096 places
 }
-SESSION = "bench"  # of the poller that we play
-HOUR_MS = 3600000
+# A fan-out must be over before the next: what it takes for each client, at the least.
+PAUSE_S = 0.000025
+PAUSE_LEAST_S = 0.03
 
 
-class Floor(Process):
-    def __init__(self, stage, address):
-        self.port = free_port()
-        command = [TOOLS / "bench-floor", "--port", self.port]
-        command += ["--redis", stage.redis.port, "--address", address]
-        super().__init__("floor", stage.directory, command)
+def listens(server):
+    assert server.alive, f"{server.name} ended:\n{server.log()}"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
-class Publisher:
-    """Plays the owner of one address: stores and publishes as commit.lua does."""
+def start_server(stage, name, kind, size):
+    """Returns it, with its publisher, when it takes connections and changes."""
+    address = f"/{name}"
+    server = stage.start(kind(stage, name, address))
+    pin(server, SERVER_CORE)
+    until_now(lambda: listens(server), f"{name} listens", 30)
+    publisher = server.publisher(stage, address, size)
+    until_now(publisher.publish, f"{name} takes what is published", 30)
+    return server, publisher
 
-    def __init__(self, redis, address, size):
-        self.redis = redis
-        self.address = address
-        self.size = size
-        self.revision = 0
-        redis.zadd("uricast:pollers", {SESSION: now_ms() + HOUR_MS})
-        redis.set(f"uricast:lock:{address}", SESSION)
 
-    def content(self):
-        text = f'{{"at":{time.time_ns() // 1000},"revision":{self.revision},"pad":"'
-        return text + "." * (self.size - len(text) - 2) + '"}'
-
-    def publish(self):
-        before, self.revision = self.revision, time.time_ns() // 1000
-        content = self.content()
-        stored = {"revision": self.revision, "version": self.revision, "state": "fresh"}
-        stored |= {"type": "json", "checked_at": now_ms(), "interval_ms": HOUR_MS}
-        header = f"{self.revision} {before} {self.revision} {before} fresh json "
-        header += f"{now_ms()} {HOUR_MS} {len(content)} 0 0\n"
-        pipeline = self.redis.pipeline()
-        pipeline.hset(
-            f"uricast:resource:{self.address}", mapping={**stored, "content": content}
-        )
-        pipeline.publish(f"uricast:change:{self.address}", header + content)
-        pipeline.execute()
+def start_swarm(stage, server, clients, *options):
+    swarm = stage.start_swarm(
+        *("--clients", clients, "--template", f"/{server.name}", *options),
+        *server.SWARM,
+        gateways=[server],
+    )
+    pin(swarm, CLIENT_CORE)
+    return swarm
 
 
 class Side:
-    """One of the two that are compared, with its swarm and its publisher."""
+    """One of those that are compared, with its swarm and its publisher."""
 
-    def __init__(self, stage, server, address, settings):
-        self.server = server
-        self.settings = settings
+    def __init__(self, stage, name, kind, clients, size):
+        self.name = name
+        self.clients = clients
         self.costs_us = []  # of a delivery, by pass
-        self.publisher = Publisher(stage.redis.client, address, settings["size"])
-        self.swarm = stage.start_swarm(
-            *("--clients", settings["clients"], "--template", address),
-            gateways=[server],
-        )
-        os.sched_setaffinity(server.pid, {0})
-        os.sched_setaffinity(self.swarm.pid, {1})
+        self.server, self.publisher = start_server(stage, name, kind, size)
+        empty = memory_bytes(self.server.pid)
+        self.swarm = start_swarm(stage, self.server, clients)
         self.make_ready()
+        self.memory = (memory_bytes(self.server.pid) - empty) / clients
 
     def make_ready(self):
         def ready():
             self.publisher.publish()
-            time.sleep(0.1)
+            time.sleep(max(PAUSE_LEAST_S, PAUSE_S * self.clients))
             return "ready after" in self.swarm.log()
 
-        until_now(ready, f"all clients of {self.server.name} have content", 60)
+        until_now(ready, f"all clients of {self.name} have content", 30)
+        self.swarm.measure_anew()
 
-    def run_pass(self):
-        changes = self.settings["changes"]
+    def run_pass(self, changes):
         before = cpu_s(self.server.pid)
         for _ in range(changes):
             self.publisher.publish()
-            time.sleep(self.settings["pause_ms"] / 1000)
+            time.sleep(max(PAUSE_LEAST_S, PAUSE_S * self.clients))
         used = cpu_s(self.server.pid) - before
-        self.costs_us.append(used * 1e6 / changes / self.settings["clients"])
+        self.costs_us.append(used * 1e6 / changes / self.clients)
+
+    def end(self, stage, report):
+        result = self.swarm.result()
+        report.check_swarm(result)
+        stage.stop(self.swarm)
+        stage.stop(self.server)
+        return result
 
 
-def now_ms():
-    return time.time_ns() // 1000000
+def measure_deliveries(stage, settings, report, clients, size):
+    label = f"{clients} clients, {size} B"
+    sides = [
+        Side(stage, name, kind, clients, size)
+        for name, kind in chosen(settings).items()
+    ]
+    for _ in range(settings["passes"]):
+        for side in sides:
+            side.run_pass(max(1, settings["deliveries"] // clients))
+    for side in sides:
+        result = side.end(stage, report)
+        report.spread(f"{label}: {side.name}", side.costs_us, "µs CPU per delivery")
+        if side is not sides[0]:
+            report.ratio(
+                f"{label}: {side.name} / floor", side.costs_us, sides[0].costs_us
+            )
+        report.plot(
+            *("CPU per delivery, N clients of one resource", "bars", "µs"),
+            *("cpu", side.name, label, statistics.median(side.costs_us)),
+        )
+        delay = result["last_client_delay"]
+        report.add(f"{label}: {side.name}, last client, p50", delay["p50_ms"], "ms")
+        report.add(f"{label}: {side.name}, last client, p99", delay["p99_ms"], "ms")
+        report.add(f"{label}: {side.name}, memory", side.memory, "B per connection")
+
+
+def measure_burst(stage, settings, report):
+    """All connect as fast as they can: handshakes, subscriptions, the first content."""
+    clients = settings["burst"]
+    for name, kind in chosen(settings).items():
+        server, _ = start_server(stage, name, kind, 512)
+        before = cpu_s(server.pid)
+        at_once = min(clients, settings["at_once"])
+        swarm = start_swarm(stage, server, clients, "--in-flight", at_once)
+        until_now(lambda: "connected after" in swarm.log(), f"{name}: all connect", 60)
+        used = cpu_s(server.pid) - before
+        result = swarm.result()
+        label = f"{clients} connect: {name}"
+        report.add(label, clients / result["connected_s"], "per s")
+        report.plot(
+            *("Many connect", "bars", "connections per s", "burst"),
+            *(name, f"{clients} clients", clients / result["connected_s"]),
+        )
+        report.add(f"{label}, CPU", used * 1e6 / clients, "µs each")
+        report.check(f"{label}, failed", result["failed"] + result["lost"], 0)
+        stage.stop(swarm)
+        stage.stop(server)
+
+
+def chosen(settings):
+    found = kinds()
+    names = settings["servers"].split(",") if settings["servers"] else list(found)
+    return {name: found[name] for name in names if name in found}
 
 
 def run(stage, settings):
     if (os.cpu_count() or 1) < 2:
         sys.exit("fanout needs two cores")
     report = Report()
-    os.sched_setaffinity(stage.redis.pid, {1})
+    pin(stage.redis, CLIENT_CORE)
     stage.start_origin()
-    stage.start_fleet(3600, gateways=1, pollers=0)
-    floor = stage.start(Floor(stage, "/floor"))
-    sides = [
-        Side(stage, floor, "/floor", settings),
-        Side(stage, stage.gateways[0], "/gateway", settings),
-    ]
-    for _ in range(settings["passes"]):
-        for side in sides:
-            side.run_pass()
-    add_figures(report, *sides)
-    for side in sides:
-        report.check_swarm(side.swarm.result())
+    clients = [int(text) for text in settings["clients"].split(",") if text]
+    sizes = [int(text) for text in settings["sizes"].split(",") if text]
+    for count, size in itertools.product(clients, sizes):
+        measure_deliveries(stage, settings, report, count, size)
+    if settings["burst"]:
+        measure_burst(stage, settings, report)
     return report
-
-
-def add_figures(report, floor, gateway):
-    ratios = [one / other for one, other in zip(gateway.costs_us, floor.costs_us)]
-    report.add("CPU of floor", statistics.median(floor.costs_us), "µs per delivery")
-    report.add("CPU of gateway", statistics.median(gateway.costs_us), "µs per delivery")
-    report.add("gateway / floor, median of passes", statistics.median(ratios))
-    report.add("gateway / floor, least", min(ratios))
-    report.add("gateway / floor, most", max(ratios))

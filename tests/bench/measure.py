@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import re
+import statistics
 import time
 
 from stage import BUILD, sleep
@@ -125,10 +126,29 @@ class Report:
 
     def __init__(self):
         self.figures = []
+        self.spreads = {}  # (least, most) by name, where a figure is of passes
         self.wrong = []
+        self.plots = {}  # by title
+
+    def plot(self, title, kind, unit, file, series, x, y):
+        """Adds a point to a plot; see plot.py."""
+        found = self.plots.setdefault(
+            title, {"kind": kind, "unit": unit, "file": file, "series": {}}
+        )
+        found["series"].setdefault(series, []).append((x, y))
 
     def add(self, name, value, unit=""):
         self.figures.append((name, value, unit))
+
+    def spread(self, name, values, unit=""):
+        """Their median, least and most: of passes."""
+        self.figures.append((name, statistics.median(values), unit))
+        if len(values) > 1:
+            self.spreads[name] = (min(values), max(values))
+
+    def ratio(self, name, values, others):
+        """Of one to the other in the same pass."""
+        self.spread(name, [one / other for one, other in zip(values, others)], "x")
 
     def check(self, name, value, expected):
         if value != expected:
@@ -138,7 +158,8 @@ class Report:
         """Nobody was refused, lost, or told anything but the truth."""
         self.check("swarm: open", result["open"], result["clients"])
         for name in (
-            "failed lost missing refusals strange repeated backwards behind different"
+            "failed lost missing refusals strange repeated backwards behind different "
+            "broken"
         ).split():
             self.check(f"swarm: {name}", result[name], 0)
         for name in ("first_failure", "first_refusal", "first_strange"):
@@ -152,14 +173,21 @@ class Report:
     def as_dict(self):
         return {
             "figures": {name: value for name, value, _ in self.figures},
+            "spreads": self.spreads,
+            "rows": self.figures,
+            "plots": self.plots,
             "wrong": self.wrong,
         }
 
     def print(self, title):
-        width = max(len(name) for name, _, _ in self.figures)
+        width = max((len(name) for name, _, _ in self.figures), default=0)
         print(f"\n{title}")
         for name, value, unit in self.figures:
             text = f"{value:,.3f}" if isinstance(value, float) else str(value)
-            print(f"  {name:<{width}}  {text:>14} {unit}".rstrip())
+            line = f"  {name:<{width}}  {text:>14} {unit}"
+            if name in self.spreads:
+                least, most = self.spreads[name]
+                line += f" ({least:,.3f} to {most:,.3f})"
+            print(line.rstrip())
         for text in self.wrong:
             print(f"  WRONG: {text}")

@@ -23,6 +23,10 @@
 #define REQUEST_MAX 16384
 #define EVENTS_MAX 256
 #define BESIDE_ROWS 256 /* bytes of a body that are not rows, about */
+#define ROWS_START ",\"rows\":["
+#define ROW_START "{\"id\":\"row-%06zu\",\"state\":\"running\",\"load\":"
+#define LOAD "0.%03zu"
+#define CHANGING_IN 5 /* values, until every row has changed */
 
 struct origin {
 	int epoll;
@@ -31,12 +35,16 @@ struct origin {
 	uint16_t port;
 	size_t size; /* of a body */
 	bool etag;
+	bool changing_rows;
 	struct paths_settings settings;
 	struct paths paths;
 	uint64_t accepted;
+	uint64_t received_bytes;
+	uint64_t sent_bytes;
 	uint64_t connections; /* now */
 	char *rows;           /* the part that all bodies share */
 	size_t rows_length;
+	size_t row_count;
 	char *answer; /* the one being made */
 	size_t answer_capacity;
 };
@@ -61,19 +69,37 @@ struct request {
 
 /* ---- bodies ---- */
 
+/* All of one length, so that a load can be written over another. */
 static void make_rows(struct origin *origin)
 {
 	size_t room = origin->size > BESIDE_ROWS ? origin->size - BESIDE_ROWS : 0;
 	FILE *file = open_memstream(&origin->rows, &origin->rows_length);
 	size_t row = 0;
 
-	fputs(",\"rows\":[", file);
+	fputs(ROWS_START, file);
 	for (; (size_t)ftell(file) + 64 < room; row++)
-		fprintf(file,
-			"%s{\"id\":\"row-%06zu\",\"state\":\"running\",\"load\":0.%03zu}",
-			row > 0 ? "," : "", row, row % 1000);
+		fprintf(file, "%s" ROW_START LOAD "}", row > 0 ? "," : "", row,
+			row % 1000);
 	fputs("],\"pad\":\"", file);
 	fclose(file);
+	origin->row_count = row;
+}
+
+/* With each value another fifth of the rows takes another load. */
+static void change_rows(const struct origin *origin, uint64_t value)
+{
+	size_t row_length =
+		(size_t)snprintf(NULL, 0, "," ROW_START LOAD "}", (size_t)0, (size_t)0);
+	size_t load_length = (size_t)snprintf(NULL, 0, LOAD, (size_t)0);
+	char *end = origin->rows + strlen(ROWS_START) - 1, load[16];
+
+	for (size_t row = 0; row < origin->row_count; row++) {
+		uint64_t since = (value + CHANGING_IN - row % CHANGING_IN) % CHANGING_IN;
+
+		end += row_length;
+		snprintf(load, sizeof(load), LOAD, (size_t)((value - since) % 1000));
+		memcpy(end - 1 - load_length, load, load_length);
+	}
 }
 
 /* Addresses in canonical form hold nothing that JSON would escape. */
@@ -84,6 +110,8 @@ static size_t write_body(const struct origin *origin, const struct path *path, c
 		(long long)path->changed_at_us, (long long)path->served_at_us,
 		(unsigned long long)path->value, (int)path->length, path->text);
 
+	if (origin->changing_rows)
+		change_rows(origin, path->value);
 	memcpy(body + length, origin->rows, origin->rows_length);
 	length += origin->rows_length;
 	if (length + 2 < origin->size) {
@@ -144,9 +172,13 @@ static char *write_counts(const struct origin *origin, bool each, size_t *length
 
 	fputc('{', file);
 	paths_write_totals(&origin->paths, file);
-	fprintf(file, ",\"accepted\":%llu,\"connections\":%llu",
+	fprintf(file,
+		",\"accepted\":%llu,\"connections\":%llu,\"received_bytes\":%llu,"
+		"\"sent_bytes\":%llu",
 		(unsigned long long)origin->accepted,
-		(unsigned long long)origin->connections);
+		(unsigned long long)origin->connections,
+		(unsigned long long)origin->received_bytes,
+		(unsigned long long)origin->sent_bytes);
 	if (each) {
 		fputs(",\"by_path\":", file);
 		paths_write_each(&origin->paths, file);
@@ -254,6 +286,7 @@ static bool send_answer(
 		return false;
 	if (sent < 0)
 		sent = 0;
+	origin->sent_bytes += (size_t)sent;
 	if ((size_t)sent == length)
 		return true;
 	connection->unsent_length = length - (size_t)sent;
@@ -312,6 +345,7 @@ static bool on_readable(struct origin *origin, struct connection *connection)
 	if (got == 0)
 		return false;
 	connection->read += (size_t)got;
+	origin->received_bytes += (size_t)got;
 	return answer_all(origin, connection);
 }
 
@@ -323,6 +357,7 @@ static bool on_writable(struct origin *origin, struct connection *connection)
 	if (sent < 0)
 		return errno == EAGAIN;
 	connection->unsent_at += (size_t)sent;
+	origin->sent_bytes += (size_t)sent;
 	if (connection->unsent_at < connection->unsent_length)
 		return true;
 	free(connection->unsent);
@@ -390,6 +425,8 @@ static const struct argp_option options[] = {
 	{"change-every", 'c', "MS", 0, "Every path takes a new value so often", 0},
 	{"changing-share", 'S', "SHARE", 0, "Only so many paths do, 0 to 1 (default 1)",
 		0},
+	{"changing-rows", 'r', NULL, 0, "With each value a fifth of the rows changes", 0},
+	{"polled-every", 'P', "MS", 0, "Tell how late requests are for that", 0},
 	{0},
 };
 
@@ -413,6 +450,13 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case 'S':
 		origin->settings.changing_share = strtod(text, NULL);
+		return 0;
+	case 'r':
+		origin->changing_rows = true;
+		return 0;
+	case 'P':
+		origin->settings.polled_every_ms =
+			(int64_t)tool_number(state, text, 1, 86400000);
 		return 0;
 	case ARGP_KEY_END:
 		if (origin->port == 0)

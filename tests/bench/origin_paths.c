@@ -79,6 +79,20 @@ static void bring_up_to_date(struct paths *paths, struct path *path)
 	path->served_at_us = tool_wall_us();
 }
 
+/*
+ * Pollers ask for a resource at the phase that the hash of its address names, by Redis's
+ * clock; see poller/schedule.c. What comes just before that was meant for it, too: they
+ * only estimate that clock.
+ */
+static void note_lateness(struct paths *paths, const struct path *path)
+{
+	int64_t every_ms = paths->settings.polled_every_ms;
+	int64_t phase_us = (int64_t)(path->hash % (uint64_t)every_ms) * 1000;
+	int64_t late_us = (tool_wall_us() - phase_us) % (every_ms * 1000);
+
+	histogram_add(&paths->lateness, late_us > every_ms * 1000 * 9 / 10 ? 0 : late_us);
+}
+
 void paths_init(struct paths *paths, const struct paths_settings *settings)
 {
 	*paths = (struct paths){.settings = *settings, .slot_count = FIRST_SLOTS};
@@ -106,6 +120,8 @@ struct path *paths_ask(struct paths *paths, const char *text, size_t length)
 	if (path->text == NULL)
 		fill_slot(paths, path, hash, text, length);
 	bring_up_to_date(paths, path);
+	if (paths->settings.polled_every_ms > 0)
+		note_lateness(paths, path);
 	path->requests++;
 	paths->requests++;
 	return path;
@@ -132,6 +148,7 @@ void paths_reset(struct paths *paths)
 	paths->requests = 0;
 	paths->not_modified = 0;
 	paths->changes = 0;
+	paths->lateness = (struct histogram){0};
 }
 
 void paths_write_totals(const struct paths *paths, FILE *file)
@@ -153,6 +170,8 @@ void paths_write_totals(const struct paths *paths, FILE *file)
 		(unsigned long long)paths->not_modified,
 		(unsigned long long)paths->changes, paths->count,
 		(unsigned long long)least, (unsigned long long)most);
+	fputs(",\"lateness\":", file);
+	histogram_write(&paths->lateness, file);
 }
 
 void paths_write_each(const struct paths *paths, FILE *file)

@@ -8,6 +8,8 @@
  * path by path they change at a phase of their own, so that nothing has to run for them.
  */
 
+#include "tests/bench/histogram.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,7 @@ struct path {
 struct paths_settings {
 	int64_t change_every_us; /* 0: nothing ever changes */
 	double changing_share;   /* 0 to 1: which paths do */
+	int64_t polled_every_ms; /* 0: no schedule to compare requests with */
 };
 
 struct paths {
@@ -36,7 +39,8 @@ struct paths {
 	size_t count;
 	uint64_t requests;
 	uint64_t not_modified;
-	uint64_t changes; /* new values that were served */
+	uint64_t changes;          /* new values that were served */
+	struct histogram lateness; /* of requests, against the schedule */
 	int64_t started_at_us;
 	int64_t frozen_at_us; /* 0 while values change */
 };

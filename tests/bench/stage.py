@@ -60,14 +60,27 @@ class Origin(Process):
         http_get(self.port, "/-/reset")
 
 
-class Swarm(Process):
+class Tool(Process):
+    """A load tool that prints one line of JSON in the end."""
+
+    def __init__(self, name, directory, program, *options):
+        super().__init__(name, directory, [TOOLS / program, *options])
+
+    def result(self):
+        """Ends it; what it saw."""
+        self.terminate()
+        self.wait(60)
+        return json.loads(self.log().splitlines()[-1])
+
+
+class Swarm(Tool):
     """bench-swarm on some gateways. What it prints is its result()."""
 
     def __init__(self, name, directory, gateways, *options):
-        command = [TOOLS / "bench-swarm"]
+        targets = []
         for gateway in gateways:
-            command += ["--gateway", f"127.0.0.1:{gateway.port}"]
-        super().__init__(name, directory, [*command, *options])
+            targets += ["--gateway", f"127.0.0.1:{gateway.port}"]
+        super().__init__(name, directory, "bench-swarm", *targets, *options)
 
     def await_ready(self, deadline):
         """Waits for everybody's first content; returns the seconds it took."""
@@ -85,12 +98,6 @@ class Swarm(Process):
     def measure_anew(self):
         self.popen.send_signal(signal.SIGUSR1)
 
-    def result(self):
-        """Ends it; what it saw."""
-        self.terminate()
-        self.wait(60)
-        return json.loads(self.log().splitlines()[-1])
-
 
 class Stage:
     def __init__(self):
@@ -101,8 +108,10 @@ class Stage:
         self.origin = None
         self.config = None
         self.gateways = []
+        self.gateway_options = []
         self.pollers = []
         self.swarms = []
+        self.swarms_started = 0
 
     def __enter__(self):
         return self
@@ -128,8 +137,17 @@ class Stage:
     def start_origin(self, *options):
         self.origin = self.start(Origin(self.directory, *options))
 
-    def start_fleet(self, interval_s, gateways, pollers, limits=None):
-        """Gateways and pollers of one default provider, the origin, ready to serve."""
+    def stop(self, process):
+        """Ends it before the stage closes, and forgets it."""
+        wrong = process.end()
+        if wrong:
+            print(wrong, file=sys.stderr)
+        for processes in (self.processes, self.gateways, self.pollers, self.swarms):
+            if process in processes:
+                processes.remove(process)
+
+    def write_config(self, interval_s, limits=None):
+        """Of one default provider, the origin; returns its path."""
         service = {
             "url": self.origin.url,
             "default": True,
@@ -139,19 +157,28 @@ class Stage:
         }
         self.config = self.directory / "uricast.json"
         self.config.write_text(json.dumps({"services": {"origin": service}}))
+        return self.config
+
+    def start_fleet(self, interval_s, gateways, pollers, limits=None):
+        """Gateways and pollers of it, ready to serve."""
+        self.write_config(interval_s, limits)
         for number in range(pollers):
             self.pollers.append(self.new_served(Poller, f"poller{number + 1}"))
         for number in range(gateways):
-            self.gateways.append(self.new_served(Gateway, f"gateway{number + 1}"))
+            gateway = self.new_served(
+                Gateway, f"gateway{number + 1}", *self.gateway_options
+            )
+            self.gateways.append(gateway)
         for process in self.pollers + self.gateways:
             process.await_ready()
 
-    def new_served(self, kind, name):
-        options = ["--config", self.config]
+    def new_served(self, kind, name, *more):
+        options = ["--config", self.config, *more]
         return self.start(kind(name, self.directory, self.redis.url, *options))
 
     def start_swarm(self, *options, gateways=None):
-        name = f"swarm{len(self.swarms) + 1}"
+        self.swarms_started += 1
+        name = f"swarm{self.swarms_started}"
         swarm = Swarm(name, self.directory, gateways or self.gateways, *options)
         self.swarms.append(swarm)
         return self.start(swarm)

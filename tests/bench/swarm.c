@@ -60,6 +60,8 @@ struct swarm {
 	size_t per_message; /* addresses in one "uris"; 0: a message with "uri" for each
 			     */
 	size_t in_flight_max;
+	bool silent;      /* the server sends everything to everybody unasked */
+	const char *mode; /* of the subscriptions: what stands behind their address */
 	double seconds;
 
 	struct client *clients;
@@ -166,7 +168,7 @@ static void subscribe_one(struct swarm *swarm, struct client *client, size_t num
 	size_t length = (size_t)sprintf(message, "{\"action\":\"subscribe\",\"uri\":\"");
 
 	length += tally_write_address(&swarm->tally, number, message + length);
-	length += (size_t)sprintf(message + length, "\"}");
+	length += (size_t)sprintf(message + length, "\"%s}", swarm->mode);
 	send_frame(swarm, client, WIRE_TEXT, message, length);
 }
 
@@ -186,7 +188,7 @@ static void subscribe_some(
 			message + length);
 		message[length++] = '"';
 	}
-	length += (size_t)sprintf(message + length, "]}");
+	length += (size_t)sprintf(message + length, "]%s}", swarm->mode);
 	send_frame(swarm, client, WIRE_TEXT, message, length);
 	free(message);
 }
@@ -291,14 +293,22 @@ static size_t take_frames(
 	return length;
 }
 
+static void note_connected(struct swarm *swarm)
+{
+	swarm->connected_after_us = tool_wall_us() - swarm->started_at_us;
+	fprintf(stderr, "connected after %.3f s\n",
+		(double)swarm->connected_after_us / 1e6);
+}
+
 static void on_open(struct swarm *swarm, struct client *client)
 {
 	client->state = CLIENT_OPEN;
 	swarm->in_flight--;
 	swarm->open++;
 	if (swarm->open == swarm->settings.clients)
-		swarm->connected_after_us = tool_wall_us() - swarm->started_at_us;
-	subscribe(swarm, client);
+		note_connected(swarm);
+	if (!swarm->silent)
+		subscribe(swarm, client);
 }
 
 /* Judges the answer to the handshake; returns what is left over after it. */
@@ -523,6 +533,8 @@ enum option_key {
 	OPTION_PER_CLIENT,
 	OPTION_PER_MESSAGE,
 	OPTION_IN_FLIGHT,
+	OPTION_PATCHES,
+	OPTION_SILENT,
 };
 
 static const struct argp_option options[] = {
@@ -538,6 +550,8 @@ static const struct argp_option options[] = {
 		"Subscribe to so many addresses with one message (default: one each)", 0},
 	{"in-flight", OPTION_IN_FLIGHT, "N", 0, "Connect so many at once (default 200)",
 		0},
+	{"silent", OPTION_SILENT, NULL, 0, "Subscribe to nothing", 0},
+	{"patches", OPTION_PATCHES, NULL, 0, "Ask for patches", 0},
 	{"seconds", 's', "SECONDS", 0, "End after so long (default: at SIGTERM)", 0},
 	{0},
 };
@@ -595,7 +609,13 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		swarm->per_message = tool_number(state, text, 1, 100000);
 		return 0;
 	case OPTION_IN_FLIGHT:
-		swarm->in_flight_max = tool_number(state, text, 1, 4096);
+		swarm->in_flight_max = tool_number(state, text, 1, 1000000);
+		return 0;
+	case OPTION_SILENT:
+		swarm->silent = true;
+		return 0;
+	case OPTION_PATCHES:
+		swarm->mode = ",\"mode\":\"patch\"";
 		return 0;
 	case 's':
 		swarm->seconds = strtod(text, NULL);
@@ -617,6 +637,7 @@ int main(int argc, char **argv)
 	};
 	static struct swarm swarm = {
 		.path = "/ws",
+		.mode = "",
 		.settings = {.pattern = "/r/%d",
 			.addresses = 1,
 			.clients = 1,

@@ -9,7 +9,8 @@
 #include <xxhash.h>
 
 #define VERSION_DIGITS_MAX 19
-#define INSTANT_WITHIN 128 /* bytes at the start of a content that may tell instants */
+#define INSTANT_WITHIN 256 /* bytes at the start that may tell instants */
+#define PATCH_OF(name) "\"path\":\"/" name "\",\"value\":"
 
 static const char *const state_names[TALLY_STATES] = {"fresh", "stale", "error", "gone"};
 
@@ -90,54 +91,95 @@ static void note(char *kept, const struct cursor *message)
 			message->at);
 }
 
-/* ---- contents ---- */
+/* ---- versions ---- */
+
+/* What a message says of a version: its content, or the patch to it. */
+struct news {
+	uint64_t version;
+	uint64_t base; /* 0: it is a content */
+	struct cursor body;
+};
 
 static void end_version(struct tally *tally, struct tally_address *newest)
 {
 	if (newest->changed_at_us != 0 && newest->last_arrival_us != 0)
 		histogram_add(&tally->last_client_delay,
 			newest->last_arrival_us - newest->changed_at_us);
+	if (newest->served_at_us != 0 && newest->last_arrival_us != 0)
+		histogram_add(&tally->last_client_relay_delay,
+			newest->last_arrival_us - newest->served_at_us);
 }
 
-static void measure(struct tally *tally, struct tally_address *newest, uint64_t version,
-	const struct cursor *content, int64_t now_us)
+static void measure(struct tally *tally, struct tally_address *newest,
+	const struct news *news, int64_t now_us)
 {
-	size_t length = (size_t)(content->end - content->at);
-	int64_t changed_at_us = find_instant(content->at, length, "\"at\":");
-	int64_t served_at_us = find_instant(content->at, length, "\"served\":");
+	const struct cursor *body = &news->body;
+	size_t length = (size_t)(body->end - body->at);
+	bool patch = news->base != 0;
+	int64_t changed_at_us =
+		find_instant(body->at, length, patch ? PATCH_OF("at") : "\"at\":");
+	int64_t served_at_us = find_instant(
+		body->at, length, patch ? PATCH_OF("served") : "\"served\":");
 
 	if (changed_at_us != 0)
 		histogram_add(&tally->delay, now_us - changed_at_us);
 	if (served_at_us != 0)
 		histogram_add(&tally->relay_delay, now_us - served_at_us);
-	if (version == newest->version) {
+	if (news->version == newest->version) {
 		newest->changed_at_us = changed_at_us;
+		newest->served_at_us = served_at_us;
 		newest->last_arrival_us = now_us;
 	}
 }
 
-static void take_content(struct tally *tally, struct tally_held *held, size_t number,
-	uint64_t version, const struct cursor *content, int64_t now_us)
+static uint64_t hash_of(const struct news *news)
+{
+	size_t length = (size_t)(news->body.end - news->body.at);
+
+	return XXH3_64bits_withSeed(news->body.at, length, news->base) | 1;
+}
+
+/* Whether everybody is told the same of the newest version. */
+static void compare(
+	struct tally *tally, struct tally_address *newest, const struct news *news)
+{
+	uint64_t *known = news->base != 0 ? &newest->patch_hash : &newest->content_hash;
+	uint64_t hash = hash_of(news);
+
+	if (*known != 0 && *known != hash)
+		tally->different++;
+	*known = hash;
+}
+
+static void take_news(struct tally *tally, struct tally_held *held, size_t number,
+	const struct news *news, int64_t now_us)
 {
 	struct tally_address *newest = &tally->newest[number];
+	uint64_t version = news->version;
 	bool first = held->version == 0;
 
-	tally->contents++;
+	if (news->base == 0)
+		tally->contents++;
+	else
+		tally->patches++;
+	if (news->base != 0 && news->base != held->version)
+		tally->broken++;
 	if (version <= held->version) {
 		tally->repeated += version == held->version;
 		tally->backwards += version < held->version;
 	}
 	held->version = version;
-	held->hash = XXH3_64bits(content->at, (size_t)(content->end - content->at));
 	if (version > newest->version) {
 		end_version(tally, newest);
 		tally->versions += newest->version != 0;
-		*newest = (struct tally_address){.version = version, .hash = held->hash};
+		*newest = (struct tally_address){.version = version};
 	}
+	if (version == newest->version)
+		compare(tally, newest, news);
 	if (first)
 		tally->missing--;
 	else
-		measure(tally, newest, version, content, now_us);
+		measure(tally, newest, news, now_us);
 }
 
 /* ---- messages ---- */
@@ -156,13 +198,20 @@ static bool take_state(struct tally *tally, struct cursor *cursor)
 static bool take_version(struct tally *tally, struct tally_held *held, size_t number,
 	struct cursor *cursor, int64_t now_us)
 {
-	uint64_t version;
+	struct news news = {0};
 
-	if (!read_digits(cursor, VERSION_DIGITS_MAX, &version) || version == 0 ||
-		!skip(cursor, "\",\"content\":"))
+	if (!read_digits(cursor, VERSION_DIGITS_MAX, &news.version) || news.version == 0)
 		return false;
+	if (skip(cursor, "\",\"base\":\"")) {
+		if (!read_digits(cursor, VERSION_DIGITS_MAX, &news.base) ||
+			news.base == 0 || !skip(cursor, "\",\"patch\":"))
+			return false;
+	} else if (!skip(cursor, "\",\"content\":")) {
+		return false;
+	}
 	cursor->end--; /* the brace */
-	take_content(tally, held, number, version, cursor, now_us);
+	news.body = *cursor;
+	take_news(tally, held, number, &news, now_us);
 	return true;
 }
 
@@ -275,6 +324,8 @@ void tally_reset(struct tally *tally)
 		.strange = tally->strange,
 		.repeated = tally->repeated,
 		.backwards = tally->backwards,
+		.different = tally->different,
+		.broken = tally->broken,
 	};
 
 	memcpy(fresh.first_refusal, tally->first_refusal, TALLY_NOTE_MAX);
@@ -284,30 +335,27 @@ void tally_reset(struct tally *tally)
 		tally->newest[i].last_arrival_us = 0;
 }
 
-/* Compares what every client holds in the end with the newest that any of them got. */
+static void write_count(FILE *file, const char *name, uint64_t count)
+{
+	fprintf(file, ",\"%s\":%llu", name, (unsigned long long)count);
+}
+
+/* Whether every client holds the newest that any of them was told in the end. */
 static void write_agreement(const struct tally *tally, FILE *file)
 {
-	uint64_t behind = 0, different = 0;
+	uint64_t behind = 0;
 
 	for (size_t client = 0; client < tally->settings.clients; client++) {
 		for (size_t index = 0; index < tally->settings.per_client; index++) {
 			size_t number = tally_number(tally, client, index);
-			const struct tally_address *newest = &tally->newest[number];
-			const struct tally_held *held = find_held(tally, client, number);
 
-			if (held->version != newest->version)
-				behind++;
-			else if (held->hash != newest->hash)
-				different++;
+			behind += find_held(tally, client, number)->version !=
+				tally->newest[number].version;
 		}
 	}
-	fprintf(file, ",\"behind\":%llu,\"different\":%llu", (unsigned long long)behind,
-		(unsigned long long)different);
-}
-
-static void write_count(FILE *file, const char *name, uint64_t count)
-{
-	fprintf(file, ",\"%s\":%llu", name, (unsigned long long)count);
+	write_count(file, "behind", behind);
+	write_count(file, "different", tally->different);
+	write_count(file, "broken", tally->broken);
 }
 
 /* Quotes and backslashes become apostrophes: it is a note for people. */
@@ -327,6 +375,8 @@ static void write_delays(const struct tally *tally, FILE *file)
 	histogram_write(&tally->relay_delay, file);
 	fputs(",\"last_client_delay\":", file);
 	histogram_write(&tally->last_client_delay, file);
+	fputs(",\"last_client_relay_delay\":", file);
+	histogram_write(&tally->last_client_relay_delay, file);
 }
 
 void tally_write(struct tally *tally, FILE *file)
@@ -337,6 +387,7 @@ void tally_write(struct tally *tally, FILE *file)
 	write_count(file, "messages", tally->messages);
 	write_count(file, "bytes", tally->bytes);
 	write_count(file, "contents", tally->contents);
+	write_count(file, "patches", tally->patches);
 	write_count(file, "versions", tally->versions);
 	for (size_t i = 0; i < TALLY_STATES; i++)
 		write_count(file, state_names[i], tally->states[i]);

@@ -28,14 +28,15 @@ struct tally_settings {
 /** What one client holds of one address. */
 struct tally_held {
 	uint64_t version; /* 0: nothing yet */
-	uint64_t hash;    /* of the content */
 };
 
 /** The newest version of an address, and how it spread. */
 struct tally_address {
 	uint64_t version;
-	uint64_t hash;
+	uint64_t content_hash;   /* 0: nobody was told this version by content */
+	uint64_t patch_hash;     /* likewise by patch; its base is in it */
 	int64_t changed_at_us;   /* from the content; 0 where it does not say */
+	int64_t served_at_us;    /* likewise */
 	int64_t last_arrival_us; /* at a client that had content before */
 };
 
@@ -50,7 +51,10 @@ struct tally {
 	uint64_t messages;
 	uint64_t bytes; /* of payload */
 	uint64_t contents;
-	uint64_t versions; /* distinct ones, first contents not counted */
+	uint64_t patches;
+	uint64_t different; /* not what others were told of the same version */
+	uint64_t broken;    /* patches whose base the client does not hold */
+	uint64_t versions;  /* distinct ones, first contents not counted */
 	uint64_t states[TALLY_STATES];
 	uint64_t answers;
 	uint64_t refusals;
@@ -64,7 +68,9 @@ struct tally {
 	 */
 	struct histogram delay;
 	struct histogram relay_delay;
-	struct histogram last_client_delay; /* a change to the last client it reached */
+	/* The same to the last client that it reached. */
+	struct histogram last_client_delay;
+	struct histogram last_client_relay_delay;
 };
 
 /** The pattern must outlive @tally. */
