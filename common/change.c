@@ -78,6 +78,7 @@ enum field {
 	FIELD_CONTENT,
 	FIELD_PATCH,
 	FIELD_ERROR,
+	FIELD_ANSWERED_AT, /* start NULL where it is missing */
 	FIELD_COUNT
 };
 
@@ -93,14 +94,15 @@ static const char *cut_header(
 	for (int i = 0; i < FIELD_COUNT; i++) {
 		const char *stop = memchr(at, ' ', (size_t)(end - at));
 
-		if ((stop == NULL) != (i == FIELD_COUNT - 1))
-			return NULL;
-		if (stop == NULL)
-			stop = end;
-		fields[i] = (struct bytes){at, (size_t)(stop - at)};
+		fields[i] = (struct bytes){at, (size_t)((stop ? stop : end) - at)};
+		if (stop == NULL) {
+			fields[FIELD_ANSWERED_AT] =
+				i == FIELD_ERROR ? (struct bytes){NULL, 0} : fields[i];
+			return i >= FIELD_ERROR ? end : NULL;
+		}
 		at = stop + 1;
 	}
-	return end;
+	return NULL;
 }
 
 static bool field_number(const struct bytes *field, uint64_t *number)
@@ -121,7 +123,7 @@ static bool take(struct bytes *part, struct bytes *rest, uint64_t size)
 
 static bool parse_numbers(struct change *change, const struct bytes fields[FIELD_COUNT])
 {
-	uint64_t checked_at, interval;
+	uint64_t checked_at, interval, answered_at = 0;
 
 	if (!field_number(&fields[FIELD_REVISION], &change->revision) ||
 		!field_number(
@@ -131,8 +133,11 @@ static bool parse_numbers(struct change *change, const struct bytes fields[FIELD
 			&fields[FIELD_PREVIOUS_VERSION], &change->previous_version) ||
 		!field_number(&fields[FIELD_CHECKED_AT], &checked_at) ||
 		!field_number(&fields[FIELD_INTERVAL], &interval) ||
-		interval > UINT32_MAX)
+		interval > UINT32_MAX ||
+		(fields[FIELD_ANSWERED_AT].start != NULL &&
+			!field_number(&fields[FIELD_ANSWERED_AT], &answered_at)))
 		return false;
+	change->answered_at_ms = (int64_t)answered_at;
 	change->checked_at_ms = (int64_t)checked_at;
 	change->interval_ms = (uint32_t)interval;
 	return true;

@@ -6,10 +6,12 @@
  * One line of space separated fields, a newline, then three runs of bytes back to back:
  *
  *     REVISION PREVIOUS_REVISION VERSION PREVIOUS_VERSION STATE TYPE CHECKED_AT
- *     INTERVAL_MS CONTENT_BYTES PATCH_BYTES ERROR_BYTES\n<content><patch><error>
+ *     INTERVAL_MS CONTENT_BYTES PATCH_BYTES ERROR_BYTES ANSWERED_AT\n
+ *     <content><patch><error>
  *
  * TYPE is "json", or the media type of a text ("text/plain"). CONTENT_BYTES is "-" where
- * the content did not change or is above CHANGE_CONTENT_MAX. Written by
+ * the content did not change or is above CHANGE_CONTENT_MAX. ANSWERED_AT may be missing:
+ * pollers before it was there are understood. Written by
  * common/scripts/commit.lua; read here, strictly.
  */
 
@@ -49,6 +51,8 @@ struct change {
 	struct bytes media_type; /* of a text; empty: JSON */
 	int64_t checked_at_ms;   /* by Redis's clock */
 	uint32_t interval_ms;
+	int64_t answered_at_ms; /* end of the upstream's answer, by the wall clock of the
+				 * poller's host, for measuring only; 0: there is none */
 	struct bytes content; /* start NULL where it is not in the message */
 	struct bytes patch;   /* empty where there is none */
 	struct bytes error;   /* a JSON object; empty where the state is fresh */

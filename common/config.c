@@ -60,7 +60,7 @@ static void draft_init(struct config_draft *draft, enum config_program program)
 				.redis = xstrdup("redis://127.0.0.1:6379/0"),
 				.prefix = xstrdup("uricast"),
 				.lease_ms = 3000,
-				.log_level = LOG_INFO,
+				.log_levels = {.level = LOG_INFO},
 				.catalog = catalog_new(),
 			},
 		.mistakes = {.program = options_program_name(program)},
@@ -76,6 +76,7 @@ static void draft_init(struct config_draft *draft, enum config_program program)
 		.message_max_bytes = 64 << 10,
 		.messages_per_s = 50,
 	};
+	draft->config.drain.spread_ms = 5000;
 }
 
 static void read_everything(struct config_draft *draft, const struct options *options)
@@ -218,6 +219,7 @@ void config_fini(struct config *config)
 	free(config->listen);
 	free(config->token_file);
 	config_texts_free(config->origins, config->origin_count);
+	config_texts_free(config->trusted_proxies, config->trusted_proxy_count);
 	catalog_free(config->catalog);
 	free(config->file);
 }

@@ -9,6 +9,7 @@
 
 #include "common/catalog.h"
 #include "common/config_mistake.h"
+#include "common/log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +21,14 @@ struct config_gateway_limits {
 	uint32_t clients;		/* connections of this process; default 18000 */
 	uint32_t subscriptions;		/* per connection; default 128 */
 	uint32_t message_max_bytes;	/* from a client; default 64 KiB */
+	uint32_t clients_per_address;   /* of them; 0: any number, the default */
 	uint32_t messages_per_s;	/* per connection, bursts of as many; default 50 */
+};
+
+/** How a gateway that is told to stop sends its clients away. */
+struct config_drain {
+	uint32_t delay_ms;  /* not ready, but serving, before it begins; default 0 */
+	uint32_t spread_ms; /* over which they are sent away evenly; default 5 s */
 };
 
 struct config {
@@ -29,14 +37,18 @@ struct config {
 	char *prefix; /* of every key; default "uricast" */
 	uint32_t lease_ms; /* default 3000 */
 	char *metrics_listen; /* HOST:PORT or NULL */
-	int log_level;	      /* enum log_level */
+	struct log_levels log_levels;
+	bool log_json; /* lines are JSON objects */
 
 	/* gateway only */
 	char *listen;	  /* HOST:PORT; default 127.0.0.1:7070 */
 	char *token_file; /* or NULL */
 	char **origins;
 	size_t origin_count;
+	char **trusted_proxies; /* ADDRESS or ADDRESS/BITS */
+	size_t trusted_proxy_count;
 	struct config_gateway_limits limits;
+	struct config_drain drain;
 
 	struct catalog *catalog; /* owned */
 	bool assumed;	  /* no file describes a service: the default provider only */

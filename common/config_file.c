@@ -418,17 +418,40 @@ static void read_origins(struct reader *reader, uint32_t token, void *field)
 		&config->origin_count);
 }
 
+static void read_trusted_proxies(struct reader *reader, uint32_t token, void *field)
+{
+	struct config *config = field;
+
+	reader_texts(reader, token, config_value_network, &config->trusted_proxies,
+		&config->trusted_proxy_count);
+}
+
 static void read_gateway_limits(struct reader *reader, uint32_t token, void *field)
 {
 	static const struct member members[] = {
 		MEMBER_VALUE("clients", TAKES_COUNT, config_value_clients,
 			struct config_gateway_limits, clients),
+		MEMBER_VALUE("clients_per_address", TAKES_COUNT, config_value_clients,
+			struct config_gateway_limits, clients_per_address),
 		MEMBER_VALUE("subscriptions", TAKES_COUNT, config_value_subscriptions,
 			struct config_gateway_limits, subscriptions),
 		MEMBER_VALUE("message", TAKES_AMOUNT, config_value_message,
 			struct config_gateway_limits, message_max_bytes),
 		MEMBER_VALUE("messages", TAKES_AMOUNT, config_value_messages,
 			struct config_gateway_limits, messages_per_s),
+		MEMBER_END,
+	};
+
+	reader_members(reader, token, members, field);
+}
+
+static void read_drain(struct reader *reader, uint32_t token, void *field)
+{
+	static const struct member members[] = {
+		MEMBER_VALUE("delay", TAKES_AMOUNT, config_value_drain,
+			struct config_drain, delay_ms),
+		MEMBER_VALUE("spread", TAKES_AMOUNT, config_value_drain,
+			struct config_drain, spread_ms),
 		MEMBER_END,
 	};
 
@@ -442,7 +465,9 @@ static const struct member gateway_members[] = {
 	MEMBER_VALUE(
 		"token_file", TAKES_TEXT, config_value_path, struct config, token_file),
 	MEMBER_TREE("origins", read_origins, 0),
+	MEMBER_TREE("trusted_proxies", read_trusted_proxies, 0),
 	MEMBER_PARTS("limits", read_gateway_limits, offsetof(struct config, limits)),
+	MEMBER_PARTS("drain", read_drain, offsetof(struct config, drain)),
 	MEMBER_END,
 };
 
@@ -491,7 +516,9 @@ static const struct member file_members[] = {
 	MEMBER_VALUE("lease", TAKES_AMOUNT, config_value_lease, struct config_draft,
 		config.lease_ms),
 	MEMBER_VALUE("log_level", TAKES_TEXT, config_value_log_level, struct config_draft,
-		config.log_level),
+		config.log_levels),
+	MEMBER_VALUE("log_format", TAKES_TEXT, config_value_log_format,
+		struct config_draft, config.log_json),
 	MEMBER_PARTS("gateway", read_gateway, 0),
 	MEMBER_PARTS("poller", read_poller, 0),
 	MEMBER_PARTS("services", read_services, 0),

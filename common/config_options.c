@@ -18,6 +18,7 @@ enum option_group {
 	GROUP_NETWORK = 1,
 	GROUP_UPSTREAM,
 	GROUP_CLIENTS,
+	GROUP_DRAIN,
 	GROUP_FLEET,
 	GROUP_PROCESS,
 	GROUP_COUNT,
@@ -96,6 +97,23 @@ static const struct setting settings[] = {
 		"gateway's own only)",
 		GATEWAY, GROUP_CLIENTS, true, config_value_origin, FIELD(config.origins),
 		FIELD(config.origin_count)},
+	{"trusted-proxy", "CIDR",
+		"Believe proxies with such an address when they say, in X-Forwarded-For "
+		"or "
+		"Forwarded, whose request it is, for example 10.0.0.0/8; may be given "
+		"several times (default: nobody)",
+		GATEWAY, GROUP_CLIENTS, true, config_value_network,
+		FIELD(config.trusted_proxies), FIELD(config.trusted_proxy_count)},
+	{"drain-delay", "SECONDS",
+		"Fail /readyz and go on serving for this long first, so that load "
+		"balancers notice (default 0)",
+		GATEWAY, GROUP_DRAIN, false, config_value_drain,
+		FIELD(config.drain.delay_ms), 0},
+	{"drain", "SECONDS",
+		"Then send clients away, evenly over this long; 0: all at once (default "
+		"5)",
+		GATEWAY, GROUP_DRAIN, false, config_value_drain,
+		FIELD(config.drain.spread_ms), 0},
 	{"prefix", "TEXT", "Begins every key in Redis (default uricast)", BOTH,
 		GROUP_FLEET, false, config_value_prefix, FIELD(config.prefix), 0},
 	{"lease", "SECONDS",
@@ -104,12 +122,17 @@ static const struct setting settings[] = {
 		"(default 3)",
 		BOTH, GROUP_FLEET, false, config_value_lease, FIELD(config.lease_ms), 0},
 	{"config", "PATH",
-		"Read the file PATH first, or every *.json of the directory PATH; options "
+		"Read the file PATH first, or every *.json of the directory PATH; "
+		"options "
 		"and variables win over it",
-		BOTH,
-		GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
-	{"log-level", "LEVEL", "error, warn, info or debug (default info)", BOTH,
-		GROUP_PROCESS, false, config_value_log_level, FIELD(config.log_level), 0},
+		BOTH, GROUP_PROCESS, false, config_value_path, FIELD(config.file), 0},
+	{"log-level", "LEVEL",
+		"error, warn, info or debug, and for parts of the program as in "
+		"info,relay=debug (default info)",
+		BOTH, GROUP_PROCESS, false, config_value_log_level,
+		FIELD(config.log_levels), 0},
+	{"log-format", "FORMAT", "Lines of the log as text or json (default text)", BOTH,
+		GROUP_PROCESS, false, config_value_log_format, FIELD(config.log_json), 0},
 	{"check-config", NULL,
 		"Say what the configuration means, or what is wrong, and leave", BOTH,
 		GROUP_PROCESS, false, config_value_flag, FIELD(check_only), 0},
@@ -121,6 +144,7 @@ static const char *const group_titles[] = {
 	[GROUP_NETWORK] = "Where to connect:",
 	[GROUP_UPSTREAM] = "One upstream (several are described in a --config file):",
 	[GROUP_CLIENTS] = "Who may connect:",
+	[GROUP_DRAIN] = "When it is told to stop (SIGTERM):",
 	[GROUP_FLEET] = "The same for all processes of a fleet:",
 	[GROUP_PROCESS] = "This process:",
 };

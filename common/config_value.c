@@ -12,6 +12,7 @@
 #include "common/catalog.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 
 #define ENDPOINT_MAX 255     /* a DNS name's limit */
 #define REDIS_DATABASE_MAX 5 /* digits */
@@ -96,11 +97,17 @@ const char *config_value_pointer(const char *text, void *field)
 
 const char *config_value_log_level(const char *text, void *field)
 {
-	enum log_level level;
+	if (log_levels_parse(text, field) < 0)
+		return "is no log level; write error, warn, info or debug, and for parts "
+		       "of the program as in info,relay=debug";
+	return NULL;
+}
 
-	if (log_level_parse(text, &level) < 0)
-		return "is no log level; write error, warn, info or debug";
-	*(int *)field = (int)level;
+const char *config_value_log_format(const char *text, void *field)
+{
+	if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0)
+		return "is no format of the log; write text or json";
+	*(bool *)field = text[0] == 'j';
 	return NULL;
 }
 
@@ -200,6 +207,11 @@ const char *config_value_lease(const char *text, void *field)
 	return read_duration(text, 1000, 600000, "is no lease from 1s to 10m", field);
 }
 
+const char *config_value_drain(const char *text, void *field)
+{
+	return read_duration(text, 0, 600000, "is above 10m", field);
+}
+
 const char *config_value_interval(const char *text, void *field)
 {
 	return read_duration(text, CATALOG_INTERVAL_LEAST_MS, CATALOG_INTERVAL_MOST_MS,
@@ -209,6 +221,17 @@ const char *config_value_interval(const char *text, void *field)
 const char *config_value_timeout(const char *text, void *field)
 {
 	return read_duration(text, 10, 600000, "is no timeout from 10ms to 10m", field);
+}
+
+const char *config_value_span(const char *text, void *field)
+{
+	return read_duration(text, 50, 86400000, "is no time from 50ms to 24h", field);
+}
+
+const char *config_value_count(const char *text, void *field)
+{
+	return read_whole(text, count_units, 1, 1000000,
+		"is no number; write one from 1 to 1000000", field);
 }
 
 const char *config_value_concurrency(const char *text, void *field)
@@ -444,6 +467,16 @@ const char *config_value_origin(const char *text, void *field)
 	replace(field, text);
 	canonicalise_origin(*(char **)field);
 	return NULL;
+}
+
+const char *config_value_network(const char *text, void *field)
+{
+	struct network network;
+
+	if (!network_parse(&network, text))
+		return "is no address and no block of them; write for example 10.0.0.0/8 "
+		       "or 2001:db8::1";
+	return replace(field, text);
 }
 
 static const char *judge_upstream_path(const char *path)

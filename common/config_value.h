@@ -24,6 +24,7 @@ const char *config_value_redis(const char *text, void *field);
 const char *config_value_prefix(const char *text, void *field);
 const char *config_value_listen(const char *text, void *field);
 const char *config_value_origin(const char *text, void *field);
+const char *config_value_network(const char *text, void *field);
 const char *config_value_upstream(const char *text, void *field); /* any base URL */
 const char *config_value_uri(const char *text, void *field);
 const char *config_value_item(const char *text, void *field); /* a URI with {id} */
@@ -32,8 +33,11 @@ const char *config_value_identity(const char *text, void *field);
 
 /* Into uint32_t; durations in milliseconds. */
 const char *config_value_lease(const char *text, void *field);
+const char *config_value_drain(const char *text, void *field);
 const char *config_value_interval(const char *text, void *field);
 const char *config_value_timeout(const char *text, void *field);
+const char *config_value_span(const char *text, void *field);  /* of any command */
+const char *config_value_count(const char *text, void *field); /* of anything */
 const char *config_value_concurrency(const char *text, void *field);
 const char *config_value_addresses(const char *text, void *field);
 const char *config_value_clients(const char *text, void *field);
@@ -45,7 +49,11 @@ const char *config_value_body(const char *text, void *field); /* into size_t, by
 const char *config_value_rate(
 	const char *text, void *field); /* into double, per second */
 const char *config_value_flag(const char *text, void *field);      /* into bool */
-const char *config_value_log_level(const char *text, void *field); /* into int */
+const char *config_value_log_format(
+	const char *text, void *field); /* into bool: whether it is JSON */
+
+/* Into struct log_levels. */
+const char *config_value_log_level(const char *text, void *field);
 
 /** Reads @text by @read and adds it to a list of texts. Returns as @read does. */
 const char *config_value_add(

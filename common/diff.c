@@ -440,7 +440,10 @@ static void compare_rows(struct diff *diff, uint32_t head, bool identity)
 		if (row->partner == ROWS_NONE)
 			continue;
 		before = rows->before[row->partner].token;
-		if (same_rows(diff, before, row->token))
+		/* Comparing what a small row holds is cheaper than hashing all of it. */
+		if ((token_of(&diff->after, row->token)->length > MEANING_SMALL ||
+			    (identity && row->paired)) &&
+			same_rows(diff, before, row->token))
 			continue;
 		if (identity && row->paired) {
 			/* Another row took its place. */
@@ -600,7 +603,7 @@ int diff_documents(struct diff_patch *patch, const struct document *before,
 	writer_finish(&diff.writer);
 	if (!diff.outcome && text->length >= after->length)
 		diff.outcome = DIFF_LARGER;
-	if (diff.writer.failed)
+	if (diff.writer.failed || diff.before.failed || diff.after.failed)
 		fail(&diff);
 	patch->bytes = text->bytes;
 	patch->capacity = text->capacity;

@@ -9,10 +9,10 @@
 #include <xxhash.h>
 
 /*
- * Values up to this size are compared byte by byte at every level, which costs less than
- * walking their tokens and keeps the sum over all levels linear in the tokens.
+ * Mostly few values need a hash, and fresh memory for all would cost more than the rest
+ * of the comparison.
  */
-#define COMPARED_AT_ONCE 4096
+#define BLOCK_TOKENS 512
 
 #define HASH_IGNORED 1
 #define PRIME_ONE 0x9e3779b185ebca87ull
@@ -35,13 +35,32 @@ static uint64_t finish(uint64_t state)
 	return state ^ state >> 32;
 }
 
+static uint64_t hash_of(const struct meaning *meaning, uint32_t token)
+{
+	const uint64_t *block = meaning->hashes[token / BLOCK_TOKENS];
+
+	return block ? block[token % BLOCK_TOKENS] : 0;
+}
+
+static void keep_hash(struct meaning *meaning, uint32_t token, uint64_t hash)
+{
+	uint64_t **block = &meaning->hashes[token / BLOCK_TOKENS];
+
+	if (!*block)
+		*block = calloc(BLOCK_TOKENS, sizeof(**block));
+	if (*block)
+		(*block)[token % BLOCK_TOKENS] = hash;
+	else
+		meaning->failed = true;
+}
+
 static uint64_t hash_array(const struct meaning *meaning, uint32_t array)
 {
 	const struct document_token *tokens = meaning->document->tokens;
 	uint64_t state = meaning->seed + DOCUMENT_ARRAY;
 
 	for (uint32_t i = array + 1; i < tokens[array].next; i = tokens[i].next)
-		state = round_of(state, meaning->hashes[i]);
+		state = round_of(state, hash_of(meaning, i));
 	return finish(state);
 }
 
@@ -52,10 +71,10 @@ static uint64_t hash_object(const struct meaning *meaning, uint32_t object)
 	uint64_t sum = meaning->seed + DOCUMENT_OBJECT;
 
 	for (uint32_t i = object + 1; i < tokens[object].next; i = tokens[i + 1].next) {
-		uint64_t member = round_of(meaning->seed, meaning->hashes[i]);
+		uint64_t member = round_of(meaning->seed, hash_of(meaning, i));
 
 		if (!meaning_has(meaning, i + 1, MEANING_IGNORED))
-			sum += finish(round_of(member, meaning->hashes[i + 1]));
+			sum += finish(round_of(member, hash_of(meaning, i + 1)));
 	}
 	return finish(sum);
 }
@@ -98,7 +117,9 @@ int meaning_init(struct meaning *meaning, const struct document *document,
 	meaning->document = document;
 	meaning->seed = seed;
 	meaning->marks = NULL;
-	meaning->hashes = calloc(document->count, sizeof(*meaning->hashes));
+	meaning->failed = false;
+	meaning->hashes =
+		calloc(document->count / BLOCK_TOKENS + 1, sizeof(*meaning->hashes));
 	if (!meaning->hashes)
 		return -ENOMEM;
 	if (rules->ignore_count == 0)
@@ -111,6 +132,11 @@ int meaning_init(struct meaning *meaning, const struct document *document,
 
 void meaning_fini(struct meaning *meaning)
 {
+	uint32_t blocks =
+		meaning->hashes ? meaning->document->count / BLOCK_TOKENS + 1 : 0;
+
+	for (uint32_t i = 0; i < blocks; i++)
+		free(meaning->hashes[i]);
 	free(meaning->hashes);
 	free(meaning->marks);
 }
@@ -123,13 +149,15 @@ bool meaning_has(const struct meaning *meaning, uint32_t token, enum meaning_mar
 /* What a container holds comes after it on the tape, so backwards nothing is missing. */
 uint64_t meaning_hash(struct meaning *meaning, uint32_t token)
 {
-	if (meaning->hashes[token])
-		return meaning->hashes[token];
+	uint64_t hash = hash_of(meaning, token);
+
+	if (hash)
+		return hash;
 	for (uint32_t i = meaning->document->tokens[token].next; i-- > token;) {
-		if (!meaning->hashes[i])
-			meaning->hashes[i] = hash_token(meaning, i);
+		if (!hash_of(meaning, i))
+			keep_hash(meaning, i, hash_token(meaning, i));
 	}
-	return meaning->hashes[token];
+	return hash_of(meaning, token);
 }
 
 bool meaning_same(
@@ -147,7 +175,7 @@ bool meaning_same(
 	if (one->type < DOCUMENT_STRING)
 		return same_bytes(a, a_token, b, b_token);
 	/* Where both are hashed a container above has been compared byte by byte. */
-	if (!(a->hashes[a_token] && b->hashes[b_token]) &&
+	if (!(hash_of(a, a_token) && hash_of(b, b_token)) &&
 		same_bytes(a, a_token, b, b_token))
 		return true;
 	return meaning_hash(a, a_token) == meaning_hash(b, b_token);
@@ -156,8 +184,10 @@ bool meaning_same(
 bool meaning_same_at_once(const struct meaning *a, uint32_t a_token,
 	const struct meaning *b, uint32_t b_token)
 {
-	if (a->hashes[a_token] && b->hashes[b_token])
-		return a->hashes[a_token] == b->hashes[b_token];
-	return a->document->tokens[a_token].length <= COMPARED_AT_ONCE &&
+	uint64_t a_hash = hash_of(a, a_token), b_hash = hash_of(b, b_token);
+
+	if (a_hash && b_hash)
+		return a_hash == b_hash;
+	return a->document->tokens[a_token].length <= MEANING_SMALL &&
 		same_bytes(a, a_token, b, b_token);
 }

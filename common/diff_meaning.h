@@ -11,6 +11,12 @@
 
 #include "common/diff.h"
 
+/*
+ * Bytes. Values up to this size are compared byte by byte at every level, which costs
+ * less than walking their tokens and keeps the sum over all levels linear in the tokens.
+ */
+#define MEANING_SMALL 4096
+
 /** What the rules say about a token. */
 enum meaning_mark {
 	MEANING_IGNORED = 1,    /* differences in this value do not count */
@@ -19,9 +25,11 @@ enum meaning_mark {
 
 struct meaning {
 	const struct document *document;
-	uint64_t *hashes; /* of each token, 0 until needed */
+	uint64_t **hashes; /* of each token, in blocks; a block NULL, a hash 0 until
+			      needed */
 	uint8_t *marks; /* of each token, enum meaning_mark; NULL if nothing is ignored */
 	uint64_t seed;
+	bool failed; /* there was no memory: from then on nothing told here holds */
 };
 
 /**
@@ -35,7 +43,7 @@ void meaning_fini(struct meaning *meaning);
 
 bool meaning_has(const struct meaning *meaning, uint32_t token, enum meaning_mark mark);
 
-/** Never 0. */
+/** Never 0, but where it failed. */
 uint64_t meaning_hash(struct meaning *meaning, uint32_t token);
 
 /** Whether the two values, at the same path but for array indexes, are the same. */

@@ -47,9 +47,9 @@ enum document_error {
  * members of an object are name, value, name, value.
  */
 struct document_token {
-	uint32_t start;	 /* offset of the first byte, the opening quote for strings */
-	uint32_t length; /* bytes, both quotes or brackets included */
-	uint32_t next;	 /* index of the token after this value and all it holds */
+	uint32_t start;      /* offset of the first byte, the opening quote for strings */
+	uint32_t length;     /* bytes, both quotes or brackets included */
+	uint32_t next;       /* index of the token after this value and all it holds */
 	uint32_t count : 28; /* elements of an array, members of an object */
 	uint32_t type : 3;   /* enum document_type */
 	uint32_t escaped : 1; /* a string that holds a backslash */
@@ -77,13 +77,22 @@ void document_fini(struct document *document);
 enum document_error document_scan(
 	struct document *document, const char *bytes, size_t length, size_t *offset);
 
+/**
+ * The same, with the same verdict and tape, faster where @bytes repeat much of @like.
+ *
+ * @like  scanned before, its bytes still there; not @document; NULL: none
+ */
+enum document_error document_scan_like(struct document *document,
+	const struct document *like, const char *bytes, size_t length, size_t *offset);
+
 /** Whether @bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates. */
 bool document_utf8_valid(const char *bytes, size_t length);
 
 /** A few plain words: "lone surrogate", "duplicate member name", … */
 const char *document_error_text(enum document_error error);
 
-/** Index of the value of member @name (compared unescaped) of the object at @object, or 0. */
+/** Index of the value of member @name (compared unescaped) of the object at @object, or
+ * 0. */
 uint32_t document_member(
 	const struct document *document, uint32_t object, const char *name);
 
@@ -94,8 +103,8 @@ uint32_t document_member(
  *
  * Returns the bytes written without the NUL, or -ENOSPC where @size is too small.
  */
-int64_t document_string(const struct document *document, uint32_t token, char *buffer,
-	size_t size);
+int64_t document_string(
+	const struct document *document, uint32_t token, char *buffer, size_t size);
 
 /** Whether the string at @token, unescaped, equals the NUL terminated @text. */
 bool document_string_is(

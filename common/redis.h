@@ -11,6 +11,7 @@
  */
 
 #include "common/clock.h"
+#include "common/metrics.h"
 #include "common/redis_scripts.h" /* enum redis_script, made by meson */
 
 #include <hiredis/hiredis.h>
@@ -143,6 +144,6 @@ struct redis_counters {
 	uint64_t messages;   /* received on channels */
 	uint64_t in_flight;  /* now */
 	uint64_t waiting;    /* now, not yet sent */
-	uint64_t latency_us; /* of the last urgent command */
+	struct metrics_histogram latency; /* from sending a command to its answer */
 };
 void redis_counters(const struct redis *redis, struct redis_counters *counters);

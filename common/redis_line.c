@@ -559,9 +559,8 @@ static void on_command_reply(
 		send_now(line, command);
 		return;
 	}
-	if (command->priority == REDIS_URGENT)
-		line->settings->counters->latency_us =
-			(uv_hrtime() - command->sent_at_ns) / 1000;
+	metrics_histogram_add(&line->settings->counters->latency,
+		(int64_t)(uv_hrtime() - command->sent_at_ns) / 1000);
 	if (failed)
 		on_error_reply(line, command, reply);
 	else

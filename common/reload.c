@@ -4,6 +4,7 @@
 #include "common/config_value.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/process.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -70,20 +71,16 @@ static void put_in_place(struct reload *reload, const struct config *next)
 
 	*reload->config = *next;
 	config_fini(&former);
-	log_set_level((enum log_level)next->log_level);
+	process_log(next);
 	metrics_add(reload->metrics, METRIC_RELOADS_TAKEN, 1);
 	log_info("the configuration was read again and is in force");
 }
 
-static void on_hangup(uv_signal_t *handle, int signal_number)
+static void read_again(struct reload *reload)
 {
-	struct reload *reload = handle->data;
 	const char *obstacle;
 	struct config next;
 
-	(void)signal_number;
-	if (reload->ended)
-		return;
 	if (config_read_again(reload->config, on_mistake, &next) != CONFIG_OK) {
 		refuse(reload);
 		return;
@@ -99,13 +96,29 @@ static void on_hangup(uv_signal_t *handle, int signal_number)
 	refuse(reload);
 }
 
+static void on_hangup(uv_signal_t *handle, int signal_number)
+{
+	struct reload *reload = handle->data;
+
+	(void)signal_number;
+	if (reload->ended)
+		return;
+	notify_reloading(reload->notify);
+	read_again(reload);
+	notify_reloaded(reload->notify);
+}
+
 /* ---- public ---- */
 
 void reload_init(struct reload *reload, uv_loop_t *loop, struct config *config,
-	struct metrics *metrics, reload_take_fn take, void *user)
+	struct metrics *metrics, const struct notify *notify, reload_take_fn take,
+	void *user)
 {
-	*reload = (struct reload){
-		.config = config, .metrics = metrics, .take = take, .user = user};
+	*reload = (struct reload){.config = config,
+		.metrics = metrics,
+		.notify = notify,
+		.take = take,
+		.user = user};
 	uv_signal_init(loop, &reload->hangup);
 	reload->hangup.data = reload;
 	uv_signal_start(&reload->hangup, on_hangup, SIGHUP);

@@ -9,6 +9,7 @@
 
 #include "common/config.h"
 #include "common/metrics.h"
+#include "common/notify.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -27,14 +28,19 @@ struct reload {
 	uv_signal_t hangup;
 	struct config *config; /* in force */
 	struct metrics *metrics;
+	const struct notify *notify;
 	reload_take_fn take;
 	void *user;
 	bool ended;
 };
 
-/** @config  in force now, replaced in place when @take has taken another */
+/**
+ * @config  in force now, replaced in place when @take has taken another
+ * @notify  tells of it; must outlive the reload
+ */
 void reload_init(struct reload *reload, uv_loop_t *loop, struct config *config,
-	struct metrics *metrics, reload_take_fn take, void *user);
+	struct metrics *metrics, const struct notify *notify, reload_take_fn take,
+	void *user);
 
 /** SIGHUP does nothing any more: the process is leaving. */
 void reload_end(struct reload *reload);

@@ -42,7 +42,8 @@ struct aggregate {
 	bool needed; /* somebody is owed a content that is not here */
 	bool behind; /* somebody holds something newer */
 	bool asked;  /* the regions are being read for that */
-	uint64_t retired; /* revisions of regions that are no more: versions only grow */
+	bool remade; /* of other regions, and not shown since */
+	uint64_t retired; /* stands for regions that are no more: versions only grow */
 	size_t region_count;
 	struct region *regions; /* in configuration order */
 };
@@ -215,16 +216,30 @@ static bool take_news(struct aggregate *aggregate, struct text *steps)
 
 /* ---- showing it ---- */
 
+/* What stands for regions that are no more is given up as soon as versions grow without:
+ * then they are those of a gateway that never knew them. */
+static void settle_version(struct aggregate *aggregate)
+{
+	uint64_t held = topic_version(aggregate->topic);
+	uint64_t sum = version_shown(aggregate) - aggregate->retired;
+
+	if (sum > held)
+		aggregate->retired = 0;
+	else if (aggregate->remade)
+		aggregate->retired = held + 1 - sum;
+	aggregate->remade = false;
+}
+
 static int apply(struct aggregate *aggregate, struct bytes content, struct bytes patch)
 {
-	uint64_t version = version_shown(aggregate);
-	struct change change = {.revision = version,
-		.version = version,
-		.previous_version = topic_version(aggregate->topic),
+	struct change change = {.previous_version = topic_version(aggregate->topic),
 		.state = RESOURCE_FRESH,
 		.content = content,
 		.patch = patch};
 
+	settle_version(aggregate);
+	change.version = version_shown(aggregate);
+	change.revision = change.version;
 	return topic_apply(aggregate->topic, &change);
 }
 
@@ -553,10 +568,10 @@ static void look_up_again(struct aggregate *aggregate)
 		clock_wall_ms(aggregates->clock));
 	if (find_regions(aggregates, aggregate->topic, &target) &&
 		!same_regions(aggregate, &target)) {
-		aggregate->retired = version_shown(aggregate) + 1;
 		regions_free(aggregate);
 		make_regions(aggregate, &target);
 		aggregate->whole = true;
+		aggregate->remade = true;
 		aggregate->gathered = false;
 	}
 	clock_timer_start_in(&aggregate->update, 0);
@@ -627,6 +642,25 @@ static struct topic_times on_times(const struct topic *topic, void *user)
 	return times;
 }
 
+/* As often as the slowest of them. */
+static uint32_t on_interval(const struct topic *topic, void *user)
+{
+	const struct aggregate *aggregate = find(user, topic);
+	uint32_t slowest_ms = 0;
+
+	if (aggregate == NULL)
+		return 0;
+	each_region (region, aggregate) {
+		uint32_t region_ms = region->subscription.topic != NULL
+			? topic_interval_ms(region->subscription.topic)
+			: 0;
+
+		if (region_ms > slowest_ms)
+			slowest_ms = region_ms;
+	}
+	return slowest_ms;
+}
+
 /* ---- all of them ---- */
 
 struct aggregates *aggregates_new(
@@ -637,7 +671,8 @@ struct aggregates *aggregates_new(
 		.unwanted = on_interest,
 		.needed = on_needed,
 		.refreshed = on_refreshed,
-		.times = on_times};
+		.times = on_times,
+		.interval = on_interval};
 
 	aggregates->clock = clock;
 	aggregates->topics = topics;

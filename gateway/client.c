@@ -210,7 +210,7 @@ static void hold_free(struct hold *hold)
 
 /* What became of one address of a message. */
 struct outcome {
-	uint32_t interval_ms;      /* granted; 0: nothing to say of it */
+	uint32_t interval_ms;      /* to tell; 0: not known, or nothing to say of it */
 	const struct topic *topic; /* whose status was asked for, or NULL */
 	struct refusal refusal;
 };
@@ -259,7 +259,7 @@ static bool subscribe_new(struct client *client, const struct client_wish *wish,
 	hold->serial = client->serial;
 	hold->subscription.patches = wish->patches;
 	subscription_holds(&hold->subscription, wish->since);
-	outcome->interval_ms = hold->subscription.interval_ms;
+	outcome->interval_ms = subscription_told_ms(&hold->subscription);
 	owe(hold);
 	return true;
 }
@@ -278,7 +278,7 @@ static bool subscribe_as_wished(struct client *client, const struct client_wish 
 		return subscribe_new(client, wish, address, outcome);
 	hold->serial = client->serial;
 	subscribe_again(hold, wish);
-	outcome->interval_ms = hold->subscription.interval_ms;
+	outcome->interval_ms = subscription_told_ms(&hold->subscription);
 	return true;
 }
 
@@ -337,6 +337,9 @@ static bool tell_status(struct client *client, const struct protocol_message *me
 	if (hold == NULL)
 		return not_subscribed(outcome);
 	outcome->topic = hold->subscription.topic;
+	outcome->interval_ms = topic_interval_ms(outcome->topic);
+	if (outcome->interval_ms == 0)
+		outcome->interval_ms = subscription_told_ms(&hold->subscription);
 	return true;
 }
 
@@ -377,7 +380,8 @@ static void answer_outcome(
 	}
 	times = topic_times(outcome->topic);
 	status = (struct protocol_status){topic_state(outcome->topic),
-		topic_version(outcome->topic), times.checked_at_ms, times.changed_at_ms};
+		topic_version(outcome->topic), outcome->interval_ms, times.checked_at_ms,
+		times.changed_at_ms};
 	protocol_answer_status(answer, uri, &status);
 }
 

@@ -7,6 +7,7 @@
  */
 
 #include "common/list.h"
+#include "gateway/peers.h"
 
 #include <libwebsockets.h>
 #include <stdbool.h>
@@ -19,6 +20,8 @@ struct connection {
 	struct server *server;
 	struct lws *wsi; /* NULL until libwebsockets has taken it */
 	int fd;
+	struct network_address client;
+	struct peer *peer;  /* that it counts for */
 	bool single;        /* see client.h */
 	bool authenticated; /* likewise */
 	bool failed;        /* libwebsockets did not take it */

@@ -1,5 +1,6 @@
 #include "gateway/default_interval.h"
 
+#include "common/catalog_build.h"
 #include "common/change.h"
 #include "common/keys.h"
 #include "common/list.h"
@@ -7,14 +8,15 @@
 
 #include <stdlib.h>
 
-#define READ_MS 10000
+#define READ_MS 2000
+#define UNKNOWN_READ_MS 250
 
 struct default_interval {
 	struct redis *redis;
 	default_interval_changed_fn on_changed;
 	void *user;
 	struct clock_timer due;
-	struct catalog_interval known; /* default_ms is 0 until the first answer */
+	struct catalog_interval known;
 };
 
 /* The element as a duration that a catalog may have, or 0. */
@@ -56,7 +58,8 @@ static void on_due(struct clock_timer *timer)
 	struct redis_args args = {0};
 	struct key key;
 
-	clock_timer_start_in(timer, READ_MS);
+	clock_timer_start_in(
+		timer, interval->known.default_ms != 0 ? READ_MS : UNKNOWN_READ_MS);
 	if (!redis_is_up(interval->redis))
 		return;
 	key_write(&key, redis_prefix(interval->redis), KEYS_PROVIDER, "default");
@@ -76,6 +79,8 @@ struct default_interval *default_interval_new(struct clock *clock, struct redis 
 	interval->redis = redis;
 	interval->on_changed = on_changed;
 	interval->user = user;
+	interval->known = catalog_interval_around(CATALOG_INTERVAL_DEFAULT_MS);
+	interval->known.default_ms = 0;
 	clock_timer_init(&interval->due, clock, on_due);
 	return interval;
 }
@@ -96,5 +101,5 @@ void default_interval_on_entered(struct default_interval *interval)
 const struct catalog_interval *default_interval_known(
 	const struct default_interval *interval)
 {
-	return interval->known.default_ms != 0 ? &interval->known : NULL;
+	return &interval->known;
 }

@@ -4,7 +4,8 @@
  * Default interval: how often the pollers poll the default provider, and what they grant.
  *
  * A gateway without a file has it from Redis, where every poller notes it: read when a
- * session is entered and every ten seconds. Loop thread only.
+ * session is entered and every two seconds, more often until it is there. Loop thread
+ * only.
  */
 
 #include "common/catalog.h"
@@ -26,6 +27,6 @@ void default_interval_free(struct default_interval *interval);
 /** A session was entered: reads now. */
 void default_interval_on_entered(struct default_interval *interval);
 
-/** What was last read, or NULL. */
+/** What was last read; until then default_ms is 0, and the bounds are the usual ones. */
 const struct catalog_interval *default_interval_known(
 	const struct default_interval *interval);

@@ -7,6 +7,7 @@
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/monitor.h"
+#include "common/notify.h"
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
@@ -15,6 +16,7 @@
 #include "gateway/relay.h"
 #include "gateway/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -29,6 +31,7 @@ struct gateway {
 	uv_loop_t loop;
 	struct process process;
 	struct reload reload;
+	struct notify notify;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
@@ -38,8 +41,10 @@ struct gateway {
 	struct server *server;
 	struct monitor *monitor;
 
+	struct clock_timer drain_delay;
 	struct clock_timer leave;
-	bool left;	   /* the fleet */
+	bool leaving; /* the fleet */
+	bool left;
 	bool clients_gone;
 };
 
@@ -68,6 +73,9 @@ static void on_message(const char *channel, size_t channel_length, const char *p
 {
 	struct gateway *gateway = user;
 
+	if (process_take_request(gateway->config, gateway->redis, channel, channel_length,
+		    payload, length))
+		return;
 	relay_on_message(gateway->relay, channel, channel_length, payload, length);
 }
 
@@ -117,7 +125,8 @@ static void on_renewing(void *user)
 	const int64_t *values = gateway->metrics.values;
 
 	count_topics(gateway);
-	membership_fact(gateway->membership, "clients", values[METRIC_CLIENTS]);
+	membership_fact(
+		gateway->membership, "clients", server_count_clients(gateway->server));
 	membership_fact(
 		gateway->membership, "subscriptions", values[METRIC_SUBSCRIPTIONS]);
 	membership_fact(gateway->membership, "resources", values[METRIC_TOPICS]);
@@ -136,11 +145,23 @@ static const char *not_ready(void *user)
 {
 	struct gateway *gateway = user;
 
-	if (gateway->process.stopping)
-		return "leaving";
+	if (gateway->process.stop != PROCESS_RUNNING)
+		return "draining";
 	if (!redis_is_up(gateway->redis))
 		return "Redis cannot be reached";
 	return membership_valid(gateway->membership) ? NULL : "the lease does not run";
+}
+
+static void write_status(char *text, void *user)
+{
+	struct gateway *gateway = user;
+
+	count_topics(gateway);
+	snprintf(text, NOTIFY_STATUS_MAX,
+		"%u clients, %lld subscriptions to %lld resources",
+		server_count_clients(gateway->server),
+		(long long)gateway->metrics.values[METRIC_SUBSCRIPTIONS],
+		(long long)gateway->metrics.values[METRIC_TOPICS]);
 }
 
 static char *write_metrics(size_t *length, void *user)
@@ -148,23 +169,29 @@ static char *write_metrics(size_t *length, void *user)
 	struct gateway *gateway = user;
 
 	count_topics(gateway);
-	process_redis_metrics(gateway->redis, &gateway->metrics);
+	server_count_clients(gateway->server);
+	process_metrics(gateway->redis, &gateway->metrics);
 	return metrics_write(&gateway->metrics, METRICS_GATEWAY, length);
 }
 
 /* ---- another configuration ---- */
 
+/* What only the pollers know is not to be guessed at. */
+static void assume(struct gateway *gateway, struct config *config)
+{
+	if (!config->assumed)
+		return;
+	catalog_free(config->catalog);
+	config->catalog =
+		config_assumed_catalog(default_interval_known(gateway->default_interval));
+}
+
 static const char *on_reload(struct config *next, void *user)
 {
 	struct gateway *gateway = user;
-	const struct catalog_interval *known =
-		default_interval_known(gateway->default_interval);
 	const char *error;
 
-	if (next->assumed && known != NULL) {
-		catalog_free(next->catalog);
-		next->catalog = config_assumed_catalog(known);
-	}
+	assume(gateway, next);
 	if (!server_reload(gateway->server, next, &error))
 		return error;
 	relay_reload(gateway->relay, next->catalog);
@@ -205,14 +232,6 @@ static void on_left(void *user)
 	stop_when_done(gateway);
 }
 
-static void on_clients_gone(void *user)
-{
-	struct gateway *gateway = user;
-
-	gateway->clients_gone = true;
-	stop_when_done(gateway);
-}
-
 static void on_leave_deadline(struct clock_timer *timer)
 {
 	struct gateway *gateway = container_of(timer, struct gateway, leave);
@@ -222,24 +241,62 @@ static void on_leave_deadline(struct clock_timer *timer)
 	uv_stop(&gateway->loop);
 }
 
-/* The session ends first: what its clients watched is given up in batches, not one by one. */
-static void on_stop(void *user)
+/* What its clients watched is given up in batches, not one by one. */
+static void leave_fleet(struct gateway *gateway)
+{
+	if (gateway->leaving)
+		return;
+	gateway->leaving = true;
+	clock_timer_start_in(&gateway->leave, LEAVE_MS);
+	membership_leave(gateway->membership, on_left, gateway);
+}
+
+/* Whoever is still here is served till then. */
+static void on_drained(void *user)
 {
 	struct gateway *gateway = user;
 
-	log_info("leaving: sending clients away clients=%lld",
-		(long long)gateway->metrics.values[METRIC_CLIENTS]);
+	gateway->clients_gone = true;
+	leave_fleet(gateway);
+	stop_when_done(gateway);
+}
+
+static void on_drain_delay(struct clock_timer *timer)
+{
+	struct gateway *gateway = container_of(timer, struct gateway, drain_delay);
+
+	log_info("sending clients away clients=%u spread_ms=%u",
+		server_count_clients(gateway->server), gateway->config->drain.spread_ms);
+	server_drain(
+		gateway->server, gateway->config->drain.spread_ms, on_drained, gateway);
+}
+
+static void on_stop(void *user)
+{
+	struct gateway *gateway = user;
+	const struct config_drain *drain = &gateway->config->drain;
+
 	reload_end(&gateway->reload);
-	clock_timer_start_in(&gateway->leave, LEAVE_MS);
-	membership_leave(gateway->membership, on_left, gateway);
-	server_stop(gateway->server, on_clients_gone, gateway);
+	notify_stopping();
+	if (gateway->process.stop == PROCESS_DRAINING) {
+		log_info("told to stop: not ready any more, serving on for now "
+			 "delay_ms=%u",
+			drain->delay_ms);
+		clock_timer_start_in(&gateway->drain_delay, drain->delay_ms);
+		return;
+	}
+	log_info("told to stop quickly: sending all clients away clients=%u",
+		server_count_clients(gateway->server));
+	clock_timer_stop(&gateway->drain_delay);
+	leave_fleet(gateway);
+	server_drain(gateway->server, 0, on_drained, gateway);
 }
 
 /* ---- life ---- */
 
 static void make_parts(struct gateway *gateway)
 {
-	const struct config *config = gateway->config;
+	struct config *config = gateway->config;
 	const struct redis_settings redis = {
 		config->redis, config->prefix, "uricast-gateway"};
 	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
@@ -249,6 +306,7 @@ static void make_parts(struct gateway *gateway)
 		on_entered, on_lost, on_peers, on_renewing, on_renewed};
 
 	gateway->clock = clock_new(&gateway->loop);
+	clock_timer_init(&gateway->drain_delay, gateway->clock, on_drain_delay);
 	clock_timer_init(&gateway->leave, gateway->clock, on_leave_deadline);
 	gateway->redis =
 		redis_new(&gateway->loop, gateway->clock, &redis, &redis_events, gateway);
@@ -258,6 +316,7 @@ static void make_parts(struct gateway *gateway)
 		&gateway->metrics, config->lease_ms);
 	gateway->default_interval = default_interval_new(
 		gateway->clock, gateway->redis, on_default_interval, gateway);
+	assume(gateway, config);
 	gateway->aggregates = aggregates_new(
 		gateway->clock, relay_topics(gateway->relay), config->catalog);
 }
@@ -269,6 +328,7 @@ static bool open_ports(struct gateway *gateway)
 	const struct server_settings settings = {.loop = &gateway->loop,
 		.clock = gateway->clock,
 		.config = config,
+		.redis = gateway->redis,
 		.relay = gateway->relay,
 		.membership = gateway->membership,
 		.metrics = &gateway->metrics};
@@ -286,6 +346,7 @@ static bool open_ports(struct gateway *gateway)
 struct gateway *gateway_new(struct config *config)
 {
 	struct gateway *gateway = xcalloc(1, sizeof(*gateway));
+	const struct notify_events notify_events = {not_ready, write_status};
 
 	gateway->config = config;
 	gethostname(gateway->host, sizeof(gateway->host) - 1);
@@ -293,8 +354,9 @@ struct gateway *gateway_new(struct config *config)
 	process_init(&gateway->process, &gateway->loop, on_stop, gateway);
 	process_start_metrics(&gateway->metrics);
 	make_parts(gateway);
+	notify_init(&gateway->notify, gateway->clock, &notify_events, gateway);
 	reload_init(&gateway->reload, &gateway->loop, gateway->config, &gateway->metrics,
-		on_reload, gateway);
+		&gateway->notify, on_reload, gateway);
 	if (open_ports(gateway))
 		return gateway;
 	gateway_free(gateway);
@@ -322,7 +384,9 @@ void gateway_free(struct gateway *gateway)
 	default_interval_free(gateway->default_interval);
 	relay_free(gateway->relay);
 	membership_free(gateway->membership);
+	clock_timer_stop(&gateway->drain_delay);
 	clock_timer_stop(&gateway->leave);
+	notify_fini(&gateway->notify);
 	reload_fini(&gateway->reload);
 	process_fini(&gateway->process);
 	clock_free(gateway->clock);

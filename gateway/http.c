@@ -26,6 +26,7 @@ struct http {
 	struct http_events events;
 	void *user;
 	struct list connections;
+	bool draining;
 	char bytes[HEAD_BYTES_MAX]; /* the head being looked at */
 	struct head head;
 };
@@ -44,6 +45,9 @@ struct http_connection {
 	size_t head_seen;   /* bytes of the next one that have come */
 	bool head_only;     /* a HEAD */
 	bool close;         /* after the answer */
+	struct network_address address;
+	struct peer *peer; /* that it counts for, or NULL */
+	bool served;       /* an answer before */
 	bool handed_over;
 	bool stream_blocked; /* it did not take all that the stream sent */
 	bool stream_ended;
@@ -70,6 +74,7 @@ static const struct {
 	{405, "Method Not Allowed"},
 	{410, "Gone"},
 	{426, "Upgrade Required"},
+	{429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"},
 	{502, "Bad Gateway"},
 	{503, "Service Unavailable"},
@@ -124,6 +129,8 @@ static void close_connection(struct http_connection *connection)
 	connection->stream = NULL;
 	clock_timer_stop(&connection->timer);
 	drop_answer(connection);
+	peer_release(connection->peer);
+	connection->peer = NULL;
 	uv_close((uv_handle_t *)&connection->poll, on_closed);
 	if (waiter != NULL)
 		waiter->on_gone(waiter);
@@ -171,6 +178,23 @@ static void on_timer(struct clock_timer *timer)
 		clock_timer_start_in(&connection->timer, HTTP_SLOW_MS);
 	else
 		close_connection(connection);
+}
+
+const struct network_address *http_address(const struct http_connection *connection)
+{
+	return &connection->address;
+}
+
+bool http_count_for(struct http_connection *connection, struct peers *peers,
+	const struct network_address *client, uint32_t most)
+{
+	struct peer *before = connection->peer;
+
+	/* Given back first: it may be the same one's last. */
+	connection->peer = NULL;
+	peer_release(before);
+	connection->peer = peers_hold(peers, client, most);
+	return connection->peer != NULL;
 }
 
 /* ---- answering ---- */
@@ -231,12 +255,12 @@ static int push(struct http_connection *connection)
 }
 
 /* Makes the body last as long as it takes to send it. */
-static int hold_body(struct http_connection *connection, struct frame *frame)
+static int hold_body(struct http_connection *connection, const struct answer *answer)
 {
-	if (connection->body.length == 0)
+	if (connection->body.length == 0 || answer->lasting)
 		return 0;
-	if (frame != NULL) {
-		connection->frame = frame_keep(frame);
+	if (answer->frame != NULL) {
+		connection->frame = frame_keep(answer->frame);
 		return 0;
 	}
 	connection->copy = malloc(connection->body.length);
@@ -272,7 +296,8 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 
 	assert(connection->state == HTTP_ANSWERING);
 	connection->waiter = NULL;
-	connection->close |= answer->close;
+	connection->close |= answer->close || connection->http->draining;
+	connection->served = true;
 	write_head(connection, answer);
 	if (!connection->head_only)
 		connection->body = answer->body;
@@ -282,7 +307,7 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 		return;
 	}
 	if (r == 0)
-		r = hold_body(connection, answer->frame);
+		r = hold_body(connection, answer);
 	if (r < 0) {
 		close_connection(connection);
 		return;
@@ -401,10 +426,12 @@ static void on_stream_event(struct http_connection *connection, int events)
 		stream_more(connection);
 }
 
-int http_hand_over(struct http_connection *connection)
+int http_hand_over(struct http_connection *connection, struct peer **peer)
 {
 	int fd = connection->fd;
 
+	*peer = connection->peer;
+	connection->peer = NULL;
 	connection->handed_over = true;
 	close_connection(connection);
 	return fd;
@@ -566,6 +593,38 @@ struct http *http_new(uv_loop_t *loop, struct clock *clock,
 	return http;
 }
 
+void http_drain(struct http *http)
+{
+	http->draining = true;
+	list_each (link, &http->connections) {
+		struct http_connection *connection =
+			container_of(link, struct http_connection, link);
+
+		/* Whoever has only just come is told by an answer. */
+		if (connection->state == HTTP_READING && connection->served &&
+			connection->head_seen == 0)
+			close_connection(connection);
+	}
+}
+
+size_t http_drain_waiters(struct http *http, size_t most)
+{
+	size_t told = 0;
+
+	list_each (link, &http->connections) {
+		struct http_waiter *waiter =
+			container_of(link, struct http_connection, link)->waiter;
+
+		if (told == most)
+			break;
+		if (waiter == NULL)
+			continue;
+		waiter->on_drain(waiter);
+		told++;
+	}
+	return told;
+}
+
 void http_close_all(struct http *http)
 {
 	list_each (link, &http->connections)
@@ -589,6 +648,7 @@ void http_serve(struct http *http, int fd)
 		http->events.on_closed(http->user);
 		return;
 	}
+	network_address_of_peer(&connection->address, fd);
 	list_append(&http->connections, &connection->link);
 	clock_timer_init(&connection->timer, http->clock, on_timer);
 	/* The first request has to come as quickly as the rest of any other. */

@@ -14,6 +14,7 @@
 #include "common/list.h"
 #include "gateway/frame.h"
 #include "gateway/head.h"
+#include "gateway/peers.h"
 #include "gateway/refusal.h"
 #include "gateway/taking.h"
 
@@ -44,12 +45,30 @@ struct http;
 struct http *http_new(uv_loop_t *loop, struct clock *clock,
 	const struct http_events *events, void *user);
 
+/**
+ * From now on connections end with their answer, and those between two requests at once.
+ */
+void http_drain(struct http *http);
+
+/** Has as many as @most of those that wait be answered. Returns how many there were. */
+size_t http_drain_waiters(struct http *http, size_t most);
+
 /** Closes all connections; needs some turns of the loop before http_free(). */
 void http_close_all(struct http *http);
 void http_free(struct http *http); /* accepts NULL */
 
 /** Serves an accepted socket, which is non-blocking and belongs to the callee. */
 void http_serve(struct http *http, int fd);
+
+/** Who is at the other end of the socket. */
+const struct network_address *http_address(const struct http_connection *connection);
+
+/**
+ * Counts the connection for @client from now on, until it ends or counts for another.
+ * False where @client has as many as @most already; 0 is any number.
+ */
+bool http_count_for(struct http_connection *connection, struct peers *peers,
+	const struct network_address *client, uint32_t most);
 
 struct answer {
 	unsigned status;
@@ -58,6 +77,7 @@ struct answer {
 	struct bytes body;
 	struct frame
 		*frame; /* that the body lies in, or NULL: then it is copied if it must */
+	bool lasting;   /* the body outlives every answer: never copied */
 	bool close;     /* the connection, afterwards */
 };
 
@@ -68,10 +88,12 @@ void http_answer(struct http_connection *connection, const struct answer *answer
 void http_refuse(struct http_connection *connection, unsigned status,
 	const struct refusal *refusal, const char *headers);
 
-/** Who waits to answer later. Exactly one of the two runs, unless it answers before. */
+/** Who waits to answer later. Exactly one of these runs, unless it answers before. */
 struct http_waiter {
 	/* It took as long as it may: answer now. */
 	void (*on_patience)(struct http_waiter *waiter);
+	/* The client has to go: answer now. */
+	void (*on_drain)(struct http_waiter *waiter);
 	/* The client is gone: forget it. */
 	void (*on_gone)(struct http_waiter *waiter);
 };
@@ -108,5 +130,9 @@ const struct taking *http_stream_look(struct http_connection *connection);
 /** Ends a stream; on_gone runs in a later turn of the loop. */
 void http_stream_end(struct http_connection *connection);
 
-/** Takes the socket back, request unread; only from on_request. Returns it. */
-int http_hand_over(struct http_connection *connection);
+/**
+ * Takes the socket back, request unread; only from on_request. Returns it.
+ *
+ * @peer  what it counts for, for the caller to release
+ */
+int http_hand_over(struct http_connection *connection, struct peer **peer);

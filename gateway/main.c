@@ -1,5 +1,6 @@
 #include "common/config.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "gateway/gateway.h"
 
 int main(int argc, char **argv)
@@ -16,7 +17,8 @@ int main(int argc, char **argv)
 	case CONFIG_EXIT_WRONG:
 		return 2;
 	}
-	log_setup("gateway", config.log_level);
+	log_setup("gateway", LOG_INFO);
+	process_log(&config);
 	gateway = gateway_new(&config);
 	if (gateway != NULL)
 		status = gateway_run(gateway);

@@ -123,6 +123,20 @@ bool protocol_read_interval(struct bytes text, uint32_t *interval_ms)
 	return true;
 }
 
+void protocol_write_seconds(struct text *text, uint32_t ms)
+{
+	char digits[16];
+	size_t length;
+
+	snprintf(digits, sizeof(digits), "%u.%03u", ms / 1000, ms % 1000);
+	length = strlen(digits);
+	while (digits[length - 1] == '0')
+		length--;
+	if (digits[length - 1] == '.')
+		length--;
+	text_add(text, digits, length);
+}
+
 static bool read_interval(struct protocol_message *message, struct refusal *refusal)
 {
 	const struct document *document = message->document;
@@ -308,21 +322,12 @@ static void add_id(struct text *text, const struct protocol_message *message)
 	text_add(text, message->id.start, message->id.length);
 }
 
-/* Seconds, with as many decimals as it takes. */
 static void add_interval(struct text *text, uint32_t interval_ms)
 {
-	char digits[16];
-	size_t length;
-
-	snprintf(digits, sizeof(digits), "%u.%03u", interval_ms / 1000,
-		interval_ms % 1000);
-	length = strlen(digits);
-	while (digits[length - 1] == '0')
-		length--;
-	if (digits[length - 1] == '.')
-		length--;
+	if (interval_ms == 0)
+		return;
 	text_add_words(text, ",\"interval\":");
-	text_add(text, digits, length);
+	protocol_write_seconds(text, interval_ms);
 }
 
 void protocol_answer_begin(
@@ -350,8 +355,7 @@ void protocol_answer_done(
 	struct protocol_answer *answer, uint32_t uri, uint32_t interval_ms)
 {
 	answer_uri(answer, uri);
-	if (interval_ms != 0)
-		add_interval(&answer->text, interval_ms);
+	add_interval(&answer->text, interval_ms);
 	if (answer->message->uris != 0)
 		text_add_words(&answer->text, "}");
 }
@@ -385,6 +389,7 @@ void protocol_answer_status(struct protocol_answer *answer, uint32_t uri,
 		text_add_number(text, status->version);
 		text_add_words(text, "\"");
 	}
+	add_interval(text, status->interval_ms);
 	add_instant(text, "checked_at", status->checked_at_ms);
 	add_instant(text, "changed_at", status->changed_at_ms);
 	if (answer->message->uris != 0)

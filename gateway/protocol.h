@@ -58,6 +58,9 @@ bool protocol_parse(struct document *document, const char *bytes, size_t length,
 /** Reads a number of seconds above 0; what is out of range is cut. */
 bool protocol_read_interval(struct bytes text, uint32_t *interval_ms);
 
+/** Writes @ms as a number of seconds, with as many decimals as it takes. */
+void protocol_write_seconds(struct text *text, uint32_t ms);
+
 /** Walks the addresses of a message: the first, and the one after @uri; 0 at the end. */
 uint32_t protocol_first_uri(const struct protocol_message *message);
 uint32_t protocol_next_uri(const struct protocol_message *message, uint32_t uri);
@@ -83,6 +86,7 @@ void protocol_answer_refused(
 struct protocol_status {
 	enum resource_state state;
 	uint64_t version;
+	uint32_t interval_ms;
 	int64_t checked_at_ms; /* since 1970 */
 	int64_t changed_at_ms; /* since 1970 */
 };

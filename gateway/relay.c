@@ -594,10 +594,14 @@ static void on_wanted(struct topic *topic, void *user)
 		/* Its channel may have gone with a connection. */
 		listen_to(relay, topic);
 		break;
+	case LINK_LIVE:
+		/* Other numbers are brought to Redis by the sweep. */
+		if (topic_wants_faster(topic, link->interval_ms))
+			link_enter(relay, topic, LINK_WAITING);
+		break;
 	case LINK_SUBSCRIBING:
 	case LINK_WAITING:
 	case LINK_REGISTERING:
-	case LINK_LIVE:
 	case LINK_UNREGISTERING:
 		break; /* the sweep or the answer brings new numbers to Redis */
 	}
@@ -638,6 +642,14 @@ static void on_refreshed(struct topic *topic, void *user)
 	redis_args_add(&args, wake.text, wake.length);
 	redis_args_text(&args, hint);
 	redis_command(relay->redis, &args, NULL, NULL);
+}
+
+static void on_served(int64_t answered_at_ms, void *user)
+{
+	struct relay *relay = user;
+
+	metrics_observe_ms(relay->metrics, HISTOGRAM_DELAY,
+		clock_wall_ms(relay->clock) - answered_at_ms);
 }
 
 /* ---- changes ---- */
@@ -1026,7 +1038,8 @@ struct relay *relay_new(struct clock *clock, struct redis *redis,
 	const struct topic_events events = {.wanted = on_wanted,
 		.unwanted = on_unwanted,
 		.needed = on_needed,
-		.refreshed = on_refreshed};
+		.refreshed = on_refreshed,
+		.served = on_served};
 
 	relay->clock = clock;
 	relay->redis = redis;

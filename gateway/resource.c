@@ -2,6 +2,7 @@
 
 #include "common/instant.h"
 #include "common/memory.h"
+#include "gateway/protocol.h"
 #include "gateway/query.h"
 #include "gateway/sse.h"
 
@@ -26,6 +27,7 @@ struct visit {
 	struct http_connection *connection;
 	struct subscription subscription;
 	struct asked asked;
+	bool waits;
 };
 
 /* What can be said of a resource now. */
@@ -70,6 +72,15 @@ static void write_times(struct text *headers, const struct topic *topic)
 	write_instant(headers, "Uricast-Changed-At: ", times.changed_at_ms);
 }
 
+static void write_interval(struct text *headers, const struct topic *topic)
+{
+	if (topic_interval_ms(topic) == 0)
+		return;
+	text_add_words(headers, "Uricast-Interval: ");
+	protocol_write_seconds(headers, topic_interval_ms(topic));
+	text_add_words(headers, "\r\n");
+}
+
 static void write_state(struct text *headers, const struct topic *topic)
 {
 	struct bytes error = topic_error(topic);
@@ -105,6 +116,7 @@ static void write_headers(
 		text_add_words(headers, "Content-Security-Policy: sandbox\r\n");
 	write_age(headers, asked, topic);
 	write_times(headers, topic);
+	write_interval(headers, topic);
 	write_state(headers, topic);
 	text_add(headers, "", 1);
 }
@@ -268,6 +280,9 @@ static enum finding look(const struct visit *visit)
 
 static void visit_free(struct visit *visit)
 {
+	if (visit->waits)
+		metrics_add(
+			visit->asked.site->shared->metrics, METRIC_CLIENTS_LONGPOLL, -1);
 	topic_unsubscribe(&visit->subscription);
 	free(visit->asked.headers);
 	free(visit->asked.if_none_match);
@@ -309,6 +324,13 @@ static int64_t patience_s(const struct visit *visit)
 	return visit->asked.wait_s > 0 ? visit->asked.wait_s : RESOURCE_PATIENCE_S;
 }
 
+static void wait(struct visit *visit)
+{
+	visit->waits = true;
+	metrics_add(visit->asked.site->shared->metrics, METRIC_CLIENTS_LONGPOLL, 1);
+	http_wait(visit->connection, &visit->waiter, patience_s(visit) * 1000);
+}
+
 static void on_patience(struct http_waiter *waiter)
 {
 	struct visit *visit = container_of(waiter, struct visit, waiter);
@@ -319,6 +341,18 @@ static void on_patience(struct http_waiter *waiter)
 	refusal_set(&refusal, "no_content", "no content came within %lld seconds",
 		(long long)patience_s(visit));
 	http_refuse(visit->connection, 504, &refusal, visit->asked.headers);
+	visit_free(visit);
+}
+
+static void on_drain(struct http_waiter *waiter)
+{
+	struct visit *visit = container_of(waiter, struct visit, waiter);
+	struct refusal refusal;
+
+	if (answer_if_found(visit, false))
+		return;
+	refusal_set(&refusal, "draining", SITE_DRAINING_TEXT);
+	http_refuse(visit->connection, 503, &refusal, visit->asked.headers);
 	visit_free(visit);
 }
 
@@ -349,7 +383,7 @@ static struct visit *visit_new(
 	struct visit *visit = xcalloc(1, sizeof(*visit));
 	struct bytes tags = query->if_none_match;
 
-	visit->waiter = (struct http_waiter){on_patience, on_gone};
+	visit->waiter = (struct http_waiter){on_patience, on_drain, on_gone};
 	visit->connection = request->connection;
 	visit->asked.site = request->site;
 	visit->asked.wait_s = query->wait_s;
@@ -396,7 +430,7 @@ static void answer_once(struct site_request *request, const struct query *query)
 	}
 	visit->asked.hit = look(visit) != FINDING_NOTHING;
 	if (!answer_if_found(visit, true))
-		http_wait(visit->connection, &visit->waiter, patience_s(visit) * 1000);
+		wait(visit);
 }
 
 void resource_answer(struct site_request *request)

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "gateway/connection.h"
+#include "gateway/fleet_page.h"
 #include "gateway/site.h"
 #include "gateway/sse.h"
 #include "gateway/websocket.h"
@@ -20,8 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STOP_MS 2000      /* for clients to take their close frames */
-#define STOP_CHECK_MS 20  /* between two looks whether they have */
+#define DRAINED_MS 2000   /* for clients to take what they were told, and go */
+#define DRAIN_STEP_MS 50  /* between two times that some are told */
 #define CLOSING_TURNS 100 /* of the loop, in which libwebsockets closes its handles */
 
 /* What the kernel may hold of a client's unread frames: more, and a slow client would get
@@ -31,6 +32,8 @@
 
 #define FILES_MOST (1u << 20)
 #define HANDSHAKE_HEAD_MAX 17000 /* HEAD_BYTES_MAX, and what the parser adds */
+
+enum drain_wire { DRAIN_WEBSOCKETS, DRAIN_STREAMS, DRAIN_WAITERS, DRAIN_WIRE_COUNT };
 
 struct server {
 	struct server_settings settings;
@@ -44,25 +47,18 @@ struct server {
 	uint32_t client_count;
 	struct list connections; /* that libwebsockets has, or failed to take */
 
-	struct clock_timer stopping;
-	int64_t stop_by_ms;
-	void (*on_stopped)(void *user);
-	void *on_stopped_user;
+	struct clock_timer drain;
+	int64_t drain_until_ms;            /* when the last is told to go */
+	size_t to_drain[DRAIN_WIRE_COUNT]; /* as far as is known */
+	void (*on_drained)(void *user);    /* NULL after it ran */
+	void *on_drained_user;
 };
 
 static char error_text[256];
 
-/* ---- counting ---- */
-
-static void count_clients(struct server *server, int change)
-{
-	server->client_count += (uint32_t)change;
-	metrics_set(server->settings.metrics, METRIC_CLIENTS, server->client_count);
-}
-
 static void on_http_closed(void *user)
 {
-	count_clients(container_of((struct site *)user, struct server, site), -1);
+	container_of((struct site *)user, struct server, site)->client_count--;
 }
 
 /* ---- what libwebsockets tells ---- */
@@ -144,7 +140,8 @@ static int on_destroyed(struct connection *connection, void *in, size_t length)
 
 	on_closed(connection, in, length);
 	if (!connection->failed)
-		count_clients(server, -1);
+		server->client_count--;
+	peer_release(connection->peer);
 	list_remove(&connection->in_server);
 	free(connection);
 	return 0;
@@ -221,28 +218,30 @@ static void limit_buffers(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
-static void on_websocket(int fd, bool single, bool authenticated, void *user)
+static void on_websocket(const struct site_websocket *websocket, void *user)
 {
 	struct server *server = user;
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	lws_adopt_desc_t adoption = {.vh = server->vhost,
 		.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
-		.fd = {.sockfd = fd},
+		.fd = {.sockfd = websocket->fd},
 		.opaque = connection};
 
 	connection->server = server;
-	connection->fd = fd;
-	connection->single = single;
-	connection->authenticated = authenticated;
+	connection->fd = websocket->fd;
+	connection->client = websocket->client;
+	connection->peer = websocket->peer;
+	connection->single = websocket->single;
+	connection->authenticated = websocket->authenticated;
 	connection->failed = true; /* until it is taken: it may be destroyed before */
 	list_append(&server->connections, &connection->in_server);
-	count_clients(server, -1);
+	server->client_count--;
 	/* One that fails is destroyed by a callback, now or later, or by no one: then it
 	 * stays in the list. */
 	if (lws_adopt_descriptor_vhost_via_info(&adoption) == NULL)
 		return;
 	connection->failed = false;
-	count_clients(server, 1);
+	server->client_count++;
 }
 
 /* Unread and at once: whoever is too many must cost nothing. */
@@ -254,7 +253,7 @@ static void refuse_client(struct server *server, int fd)
 		"{\"error\":{\"code\":\"too_many_clients\","
 		"\"message\":\"this gateway serves as many clients as it may\"}}\n";
 
-	metrics_add(server->settings.metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(server->settings.metrics, METRIC_REFUSED_CAP, 1);
 	if (send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
@@ -269,7 +268,7 @@ static void on_accept(int fd, void *user)
 		return;
 	}
 	limit_buffers(fd);
-	count_clients(server, 1);
+	server->client_count++;
 	http_serve(server->http, fd);
 }
 
@@ -327,9 +326,13 @@ static void share(struct server *server, struct access *access)
 	server->site = (struct site){.shared = &server->shared,
 		.membership = settings->membership,
 		.sse = sse_new(&server->shared),
+		.peers = peers_new(),
+		.fleet = fleet_page_new(settings->redis, settings->clock),
 		.on_websocket = on_websocket,
 		.user = server};
 	document_init(&server->site.document);
+	forwarded_trust_init(&server->site.trust, settings->config->trusted_proxies,
+		settings->config->trusted_proxy_count);
 }
 
 static struct access *read_access(const struct config *config, const char **error)
@@ -344,11 +347,19 @@ static struct access *read_access(const struct config *config, const char **erro
 
 static void fini(struct server *server)
 {
-	list_each (link, &server->connections)
-		free(container_of(link, struct connection, in_server));
+	list_each (link, &server->connections) {
+		struct connection *connection =
+			container_of(link, struct connection, in_server);
+
+		peer_release(connection->peer);
+		free(connection);
+	}
 	websockets_free(server->websockets);
 	sse_free(server->site.sse);
+	fleet_page_free(server->site.fleet);
 	http_free(server->http);
+	peers_free(server->site.peers);
+	forwarded_trust_fini(&server->site.trust);
 	access_free(server->shared.access);
 	document_fini(&server->shared.document);
 	document_fini(&server->site.document);
@@ -397,6 +408,9 @@ bool server_reload(
 		return false;
 	access_free(server->shared.access);
 	server->shared.access = access;
+	forwarded_trust_fini(&server->site.trust);
+	forwarded_trust_init(&server->site.trust, config->trusted_proxies,
+		config->trusted_proxy_count);
 	server->shared.limits = config->limits;
 	server_set_catalog(server, config->catalog);
 	return true;
@@ -407,6 +421,17 @@ void server_set_catalog(struct server *server, const struct catalog *catalog)
 	server->shared.catalog = catalog;
 }
 
+uint32_t server_count_clients(struct server *server)
+{
+	struct metrics *metrics = server->settings.metrics;
+	const int64_t *values = metrics->values;
+
+	metrics_set(metrics, METRIC_CLIENTS_HTTP,
+		server->client_count - values[METRIC_CLIENTS_WEBSOCKET] -
+			values[METRIC_CLIENTS_SSE] - values[METRIC_CLIENTS_LONGPOLL]);
+	return server->client_count;
+}
+
 int server_port(const struct server *server)
 {
 	return listener_port(server->listener);
@@ -414,36 +439,86 @@ int server_port(const struct server *server)
 
 /* ---- the end ---- */
 
-static void on_stopping(struct clock_timer *timer)
+static size_t drain_some(struct server *server, enum drain_wire wire, size_t most)
 {
-	struct server *server = container_of(timer, struct server, stopping);
-
-	if (server->client_count > 0 &&
-		clock_now_ms(server->settings.clock) < server->stop_by_ms) {
-		clock_timer_start_in(&server->stopping, STOP_CHECK_MS);
-		return;
+	switch (wire) {
+	case DRAIN_WEBSOCKETS:
+		return websockets_drain(server->websockets, most);
+	case DRAIN_STREAMS:
+		return sse_drain(server->site.sse, most);
+	case DRAIN_WAITERS:
+		return http_drain_waiters(server->http, most);
+	case DRAIN_WIRE_COUNT:
+		break;
 	}
-	server->on_stopped(server->on_stopped_user);
+	return 0;
 }
 
-void server_stop(struct server *server, void (*on_stopped)(void *user), void *user)
+/* So many that the rest is evenly spread over the time that is left. */
+static void drain_step(struct server *server, enum drain_wire wire, int64_t left_ms)
 {
+	size_t *left = &server->to_drain[wire], share = SIZE_MAX, told;
+
+	if (left_ms > 0)
+		share = (*left * DRAIN_STEP_MS + (size_t)left_ms - 1) / (size_t)left_ms;
+	told = drain_some(server, wire, share);
+	*left = told < share || told >= *left ? 0 : *left - told;
+}
+
+static void end_drain(struct server *server)
+{
+	void (*on_drained)(void *user) = server->on_drained;
+
 	listener_free(server->listener);
 	server->listener = NULL;
 	http_close_all(server->http);
-	websockets_go_away(server->websockets);
-	server->on_stopped = on_stopped;
-	server->on_stopped_user = user;
-	server->stop_by_ms = clock_now_ms(server->settings.clock) + STOP_MS;
-	clock_timer_init(&server->stopping, server->settings.clock, on_stopping);
-	clock_timer_start_in(&server->stopping, STOP_CHECK_MS);
+	server->on_drained = NULL;
+	on_drained(server->on_drained_user);
+}
+
+static void on_drain(struct clock_timer *timer)
+{
+	struct server *server = container_of(timer, struct server, drain);
+	int64_t left_ms = server->drain_until_ms - clock_now_ms(server->settings.clock);
+
+	for (int wire = 0; wire < DRAIN_WIRE_COUNT; wire++)
+		drain_step(server, wire, left_ms);
+	if (server->client_count == 0 || left_ms < -DRAINED_MS)
+		end_drain(server);
+	else
+		clock_timer_start_in(&server->drain, DRAIN_STEP_MS);
+}
+
+void server_drain(struct server *server, int64_t spread_ms,
+	void (*on_drained)(void *user), void *user)
+{
+	const int64_t *values = server->settings.metrics->values;
+	bool again = server->site.draining;
+
+	if (again && server->on_drained == NULL)
+		return;
+	server->on_drained = on_drained;
+	server->on_drained_user = user;
+	server->drain_until_ms = clock_now_ms(server->settings.clock) + spread_ms;
+	if (again) {
+		clock_timer_start_in(&server->drain, 0);
+		return;
+	}
+	clock_timer_init(&server->drain, server->settings.clock, on_drain);
+	clock_timer_start_in(&server->drain, 0);
+	server->site.draining = true;
+	server->to_drain[DRAIN_WEBSOCKETS] = (size_t)values[METRIC_CLIENTS_WEBSOCKET];
+	server->to_drain[DRAIN_STREAMS] = (size_t)values[METRIC_CLIENTS_SSE];
+	server->to_drain[DRAIN_WAITERS] = (size_t)values[METRIC_CLIENTS_LONGPOLL];
+	http_drain(server->http);
 }
 
 void server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	clock_timer_stop(&server->stopping);
+	clock_timer_stop(&server->drain);
+	listener_free(server->listener);
 	/* Once to begin closing, once to free, and what it closed needs turns in between.
 	 */
 	lws_context_destroy(server->context);

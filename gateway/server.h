@@ -21,6 +21,7 @@ struct server_settings {
 	uv_loop_t *loop;
 	struct clock *clock;
 	const struct config *config; /* must outlive the server */
+	struct redis *redis;
 	struct relay *relay;
 	struct membership *membership;
 	struct metrics *metrics;
@@ -46,15 +47,19 @@ bool server_reload(
 /** Only the catalog is another. */
 void server_set_catalog(struct server *server, const struct catalog *catalog);
 
-/**
- * Accepts nobody any more and sends everybody away.
- *
- * @on_stopped  runs when nobody is left, or after two seconds
- */
-void server_stop(struct server *server, void (*on_stopped)(void *user), void *user);
+/** Sets the metrics of what the wires do not count. Returns the number of connections. */
+uint32_t server_count_clients(struct server *server);
 
-/** Only after server_stop(); runs the loop for what libwebsockets closes. Accepts NULL.
+/**
+ * Sends everybody away, evenly over @spread_ms (0: all at once), each wire in its way,
+ * and refuses whoever comes. May be called again, to be quicker.
+ *
+ * @on_drained  runs once, when nobody is left or two seconds after the last was told
  */
+void server_drain(struct server *server, int64_t spread_ms,
+	void (*on_drained)(void *user), void *user);
+
+/** Runs the loop for what libwebsockets closes. Accepts NULL. */
 void server_free(struct server *server);
 
 /** Where it listens. */

@@ -1,5 +1,8 @@
 #include "gateway/site.h"
 
+#include "common/log.h"
+#include "gateway/assets.h"
+#include "gateway/fleet_page.h"
 #include "gateway/resource.h"
 #include "gateway/upgrade.h"
 
@@ -15,33 +18,54 @@ struct page {
 	void (*answer)(struct site_request *request);
 };
 
-static void answer_front(struct site_request *request)
+/* Where the dashboard is not in the program. */
+static void answer_without_dashboard(struct site_request *request)
 {
-	static const char text[] =
+	static const char format[] =
 		"This is a uricast gateway: it makes HTTP APIs live that can only be "
 		"polled.\n"
+		"\n"
+		"There is no dashboard: %s.\n"
+		"Everything else works:\n"
 		"\n"
 		"WebSocket  /ws, then {\"action\":\"subscribe\",\"uri\":\"/nodes\"}\n"
 		"HTTP       /resource?uri=/nodes (the address percent-encoded)\n"
 		"           with If-None-Match and Prefer: wait=30, when it changes\n"
 		"           with Accept: text/event-stream, every change\n";
+	char text[sizeof(format) + 512];
 
+	snprintf(text, sizeof(text), format, assets_missing());
 	http_answer(request->connection,
 		&(struct answer){.status = 200,
 			.type = "text/plain; charset=utf-8",
 			.headers = request->headers,
-			.body = {text, sizeof(text) - 1}});
+			.body = {text, strlen(text)}});
+}
+
+static void answer_asset(struct site_request *request)
+{
+	asset_answer(request, asset_find(request->head->path));
+}
+
+static void answer_fleet(struct site_request *request)
+{
+	fleet_page_answer(request->site->fleet, request);
 }
 
 /* Shows its token in other ways too, and later: see upgrade.h. */
 static const struct page pages[] = {
-	{"/", false, answer_front},
+	{"/", false, answer_without_dashboard},
+	{"/fleet", true, answer_fleet},
 	{"/resource", true, resource_answer},
 	{"/ws", false, upgrade_answer},
 };
 
 static const struct page *find_page(struct bytes path)
 {
+	static const struct page asset = {NULL, false, answer_asset};
+
+	if (asset_find(path) != NULL)
+		return &asset;
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		if (bytes_are(path, pages[i].path))
 			return &pages[i];
@@ -52,13 +76,17 @@ void site_refuse(struct site_request *request, unsigned status, const char *code
 	const char *message)
 {
 	struct refusal refusal;
-	char headers[sizeof(request->headers) + 64];
+	char headers[sizeof(request->headers) + 64], client[NETWORK_TEXT_SIZE];
 
 	snprintf(headers, sizeof(headers), "%s%s", request->headers,
 		status == 401           ? "WWW-Authenticate: Bearer\r\n"
 			: status == 405 ? "Allow: GET, HEAD\r\n"
+			: status == 429 ? "Retry-After: 10\r\n"
+			: status == 503 ? "Retry-After: 1\r\n"
 					: "");
 	refusal_set(&refusal, code, "%s", message);
+	log_debug("request refused status=%u code=%s client=%s", status, code,
+		network_address_text(&request->client, client));
 	http_refuse(request->connection, status, &refusal, headers);
 }
 
@@ -162,7 +190,7 @@ static bool may_come(struct site_request *request)
 	verdict = access_judge(shared->access, request->origin, host);
 	if (verdict == ACCESS_OK)
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_ORIGIN, 1);
 	site_refuse(request, 403, "origin_denied", access_verdict_text(verdict));
 	return false;
 }
@@ -192,8 +220,24 @@ static bool shows_token(struct site_request *request)
 	if (token.start != NULL &&
 		access_token_valid(shared->access, token.start, token.length))
 		return true;
-	metrics_add(shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(shared->metrics, METRIC_REFUSED_TOKEN, 1);
 	site_refuse(request, 401, "unauthorized", "this gateway wants a token: Bearer");
+	return false;
+}
+
+/* False after an answer: its address has as many connections as it may have. */
+static bool count_client(struct site_request *request)
+{
+	struct site *site = request->site;
+	uint32_t most = site->shared->limits.clients_per_address;
+
+	request->client = forwarded_client(
+		&site->trust, http_address(request->connection), request->head);
+	if (http_count_for(request->connection, site->peers, &request->client, most))
+		return true;
+	metrics_add(site->shared->metrics, METRIC_REFUSED_ADDRESS, 1);
+	site_refuse(request, 429, "too_many_connections",
+		"this address has as many connections to the gateway as it may have");
 	return false;
 }
 
@@ -204,11 +248,16 @@ void site_on_request(
 		.site = user, .connection = connection, .head = head};
 	const struct page *page = find_page(head->path);
 
-	if (!may_come(&request))
+	if (!count_client(&request) || !may_come(&request))
 		return;
 	allow_reading(&request);
 	if (head->method == HEAD_METHOD_OPTIONS && request.headers[0] != '\0') {
 		answer_options(&request);
+		return;
+	}
+	if (request.site->draining) {
+		metrics_add(request.site->shared->metrics, METRIC_REFUSED_DRAINING, 1);
+		site_refuse(&request, 503, "draining", SITE_DRAINING_TEXT);
 		return;
 	}
 	if (page == NULL) {

@@ -3,28 +3,46 @@
 /*
  * Site: what is where on the clients' port, and who may ask for it.
  *
- *   /          a page for people
+ *   /          the dashboard; with /assets/ and /uricast.js, see assets.h
+ *   /fleet     a picture of the fleet, see fleet_page.h
  *   /resource  one state by plain HTTP, see resource.h; as a stream of events, sse.h
  *   /ws        WebSockets, see upgrade.h
  */
 
 #include "common/membership.h"
 #include "gateway/client.h"
+#include "gateway/forwarded.h"
 #include "gateway/http.h"
 
 #include <stdbool.h>
 
+struct fleet_page;
 struct sse;
 
 #define SITE_FIELD_MAX 1024 /* bytes of a header that access goes by */
+
+/** What becomes one. */
+struct site_websocket {
+	int fd; /* its socket, request unread */
+	struct network_address client;
+	struct peer *peer; /* that it counts for */
+	bool single;       /* see client.h */
+	bool authenticated;
+};
+
+#define SITE_DRAINING_TEXT "this gateway is stopping: ask another, or again"
 
 struct site {
 	struct client_shared *shared;
 	struct membership *membership;
 	struct sse *sse;
+	struct fleet_page *fleet;
 	struct document document; /* for what is read of error objects */
-	/* A request that may become a WebSocket: its socket, request unread. */
-	void (*on_websocket)(int fd, bool single, bool authenticated, void *user);
+	bool draining;            /* nobody new is served */
+	struct peers *peers;
+	struct forwarded_trust trust;
+	/* A request that may become a WebSocket. */
+	void (*on_websocket)(const struct site_websocket *websocket, void *user);
 	void *user;
 };
 
@@ -33,6 +51,7 @@ struct site_request {
 	struct site *site;
 	struct http_connection *connection;
 	const struct head *head;
+	struct network_address client;      /* whose it is, behind trusted proxies */
 	char origin[SITE_FIELD_MAX];        /* "" where there is none */
 	char headers[SITE_FIELD_MAX + 512]; /* that every answer to it carries */
 };

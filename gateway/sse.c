@@ -24,6 +24,8 @@ struct stream {
 	struct sse *sse;
 	struct list in_all;
 	struct sse_event event; /* on its way */
+	bool ending;            /* after the event on its way, and a last word */
+	bool last_word_said;
 	bool outstanding;       /* the client may not have taken all that was sent */
 	int64_t moved_at_ms;    /* when it last took something, or began to have to */
 };
@@ -90,7 +92,7 @@ static bool wire_send(struct client *client, struct frame *frame,
 {
 	struct stream *stream = container_of(client, struct stream, client);
 
-	if (sse_event_busy(&stream->event))
+	if (stream->ending || sse_event_busy(&stream->event))
 		return false;
 	if (begin_event(stream, frame, subscription) < 0) {
 		end(stream);
@@ -119,10 +121,32 @@ static void send_text(struct stream *stream, const char *text)
 	push(stream);
 }
 
+/* How long the client shall wait before it connects again, for this once. */
+static void send_retry(struct stream *stream, unsigned least_ms, unsigned most_ms)
+{
+	char retry[32];
+
+	snprintf(retry, sizeof(retry), "retry: %u\n\n",
+		least_ms + (unsigned)random_below(most_ms - least_ms + 1));
+	send_text(stream, retry);
+}
+
+/* Nothing is on its way. */
+static void go_on_ending(struct stream *stream)
+{
+	if (!stream->last_word_said) {
+		stream->last_word_said = true;
+		send_retry(stream, SSE_MOVE_LEAST_MS, SSE_MOVE_MOST_MS);
+	}
+	if (!sse_event_busy(&stream->event))
+		end(stream);
+}
+
 /* ---- the stream ---- */
 
 static void stream_free(struct stream *stream)
 {
+	metrics_add(stream->sse->shared->metrics, METRIC_CLIENTS_SSE, -1);
 	client_fini(&stream->client);
 	sse_event_fini(&stream->event);
 	list_remove(&stream->in_all);
@@ -134,7 +158,11 @@ static void on_writable(struct http_stream *http_stream)
 	struct stream *stream = container_of(http_stream, struct stream, http);
 
 	push(stream);
-	if (!sse_event_busy(&stream->event))
+	if (sse_event_busy(&stream->event))
+		return;
+	if (stream->ending)
+		go_on_ending(stream);
+	else
 		client_flush(&stream->client);
 }
 
@@ -152,6 +180,7 @@ static struct stream *stream_new(struct sse *sse, struct http_connection *connec
 	stream->http = (struct http_stream){on_writable, on_gone};
 	client_init(&stream->client, sse->shared, &wire, false, true);
 	list_append(&sse->streams, &stream->in_all);
+	metrics_add(sse->shared->metrics, METRIC_CLIENTS_SSE, 1);
 	return stream;
 }
 
@@ -195,18 +224,13 @@ static void begin_stream(struct stream *stream, struct site_request *request)
 	static const char format[] =
 		"%sCache-Control: no-store\r\nX-Accel-Buffering: no\r\n";
 	char headers[sizeof(request->headers) + sizeof(format)];
-	char retry[32];
 
 	snprintf(headers, sizeof(headers), format, request->headers);
 	http_begin_stream(stream->connection,
 		&(struct answer){
 			.status = 200, .type = "text/event-stream", .headers = headers},
 		&stream->http);
-	snprintf(retry, sizeof(retry), "retry: %u\n\n",
-		SSE_RETRY_LEAST_MS +
-			(unsigned)random_below(
-				SSE_RETRY_MOST_MS - SSE_RETRY_LEAST_MS + 1));
-	send_text(stream, retry);
+	send_retry(stream, SSE_RETRY_LEAST_MS, SSE_RETRY_MOST_MS);
 	client_flush(&stream->client);
 }
 
@@ -218,6 +242,28 @@ void sse_answer(struct sse *sse, struct site_request *request, const struct quer
 		begin_stream(stream, request);
 	else
 		stream_free(stream);
+}
+
+size_t sse_drain(struct sse *sse, size_t most)
+{
+	size_t told = 0;
+
+	list_each (link, &sse->streams) {
+		struct stream *stream = container_of(link, struct stream, in_all);
+
+		if (told == most)
+			break;
+		if (stream->ending)
+			continue;
+		stream->ending = true;
+		/* Out of the way of the next turn. */
+		list_remove(link);
+		list_append(&sse->streams, link);
+		if (!sse_event_busy(&stream->event))
+			go_on_ending(stream);
+		told++;
+	}
+	return told;
 }
 
 /* ---- the walk ---- */

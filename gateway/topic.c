@@ -44,7 +44,8 @@ struct topic {
 	struct topic_table *table;
 	char *raw_provider; /* its name, of a raw address; else NULL */
 	const struct feeder *feeder;
-	struct catalog_interval interval;
+	struct catalog_interval interval; /* default_ms is 0 where it is not known */
+	uint32_t asking_ms; /* granted to who subscribes just now; else UINT32_MAX */
 	bool unknown; /* the catalog does not have it; the doubt says so and stays */
 	struct relay_link link;
 
@@ -73,6 +74,8 @@ struct topic {
 	size_t content_length;
 	char *media_type; /* of a text; NULL: JSON */
 	char *text;       /* the content where it is a text; else it lies in the frame */
+	int64_t answered_at_ms; /* what is being served came with this answer; 0: none */
+	bool awaits_content;    /* somebody was not served: it has to be read first */
 	bool read_first;  /* somebody claims to hold something newer */
 	char address[];
 };
@@ -187,6 +190,17 @@ static void stop_fan_out(struct topic *topic)
 	clock_timer_stop(&topic->fan_out);
 }
 
+static void all_served(struct topic *topic)
+{
+	const struct feeder *feeder = topic->feeder;
+
+	if (topic->answered_at_ms == 0 || topic->awaits_content)
+		return;
+	if (feeder->events.served != NULL && topic->visible_count > 0)
+		feeder->events.served(topic->answered_at_ms, feeder->user);
+	topic->answered_at_ms = 0;
+}
+
 /* Tells the next slice of subscriptions, those behind the cursor first. */
 static void fan_out_slice(struct topic *topic)
 {
@@ -196,6 +210,7 @@ static void fan_out_slice(struct topic *topic)
 
 		if (link == &topic->subscriptions) {
 			stop_fan_out(topic);
+			all_served(topic);
 			return;
 		}
 		/* Moved on first: the callback may drop any subscription, this one too.
@@ -241,6 +256,7 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 	if (target->aggregate == NULL && target->type == NULL)
 		topic->raw_provider = xstrdup(target->provider->name);
 	topic->interval = target->interval;
+	topic->asking_ms = UINT32_MAX;
 	topic->state_serial = 1;
 	list_init(&topic->subscriptions);
 	list_init(&topic->cursor);
@@ -299,6 +315,16 @@ static void tell_interest(struct topic *topic)
 		feeder->events.unwanted(topic, feeder->user);
 }
 
+static void tell_asked(struct subscription *subscription)
+{
+	struct topic *topic = subscription->topic;
+
+	if (!subscription->paused && subscription->interval_ms != 0)
+		topic->asking_ms = subscription->interval_ms;
+	tell_interest(topic);
+	topic->asking_ms = UINT32_MAX;
+}
+
 static bool is_full(struct topic_table *table, const struct catalog_target *target)
 {
 	const struct provider_count *count;
@@ -332,7 +358,7 @@ enum topic_outcome topic_subscribe(struct topic_table *table, const char *addres
 	table->subscription_count++;
 	if (!subscription->paused)
 		topic->visible_count++;
-	tell_interest(topic);
+	tell_asked(subscription);
 	return TOPIC_OK;
 }
 
@@ -357,7 +383,18 @@ void subscription_set_interval(struct subscription *subscription, uint32_t inter
 {
 	subscription->asked_ms = interval_ms;
 	subscription->interval_ms = granted_interval(subscription->topic, interval_ms);
-	tell_interest(subscription->topic);
+	tell_asked(subscription);
+}
+
+uint32_t subscription_told_ms(const struct subscription *subscription)
+{
+	const struct topic *topic = subscription->topic;
+	uint32_t granted_ms = subscription->interval_ms;
+	uint32_t fleet_ms = topic_interval_ms(topic);
+
+	if (fleet_ms == 0 || granted_ms == 0)
+		return fleet_ms + granted_ms;
+	return fleet_ms < granted_ms ? fleet_ms : granted_ms;
 }
 
 void subscription_pause(struct subscription *subscription, bool paused)
@@ -457,8 +494,10 @@ struct frame *subscription_owed(struct subscription *subscription)
 	if (!owes_version(topic, subscription))
 		return owed_state(topic, subscription);
 	frame = pick_version(topic, subscription);
-	if (frame == NULL)
+	if (frame == NULL) {
+		topic->awaits_content = true;
 		topic->feeder->events.needed(topic, topic->feeder->user);
+	}
 	return awaits_redis(topic, subscription) ? owed_state(topic, subscription)
 						 : frame;
 }
@@ -590,6 +629,10 @@ int64_t topic_checked_at_ms(const struct topic *topic)
 
 uint32_t topic_interval_ms(const struct topic *topic)
 {
+	const struct feeder *feeder = topic->feeder;
+
+	if (feeder->events.interval != NULL)
+		return feeder->events.interval(topic, feeder->user);
 	return topic->interval_ms;
 }
 
@@ -606,7 +649,8 @@ static uint32_t fastest_granted_ms(const struct topic *topic)
 		if (link == &topic->cursor)
 			continue;
 		subscription = container_of(link, struct subscription, in_topic);
-		if (!subscription->paused && subscription->interval_ms < fastest_ms)
+		if (!subscription->paused && subscription->interval_ms != 0 &&
+			subscription->interval_ms < fastest_ms)
 			fastest_ms = subscription->interval_ms;
 	}
 	return fastest_ms;
@@ -620,6 +664,14 @@ struct topic_interest topic_interest(const struct topic *topic)
 		interest.interval_ms == UINT32_MAX)
 		interest.interval_ms = 0;
 	return interest;
+}
+
+bool topic_wants_faster(const struct topic *topic, uint32_t registered_ms)
+{
+	if (registered_ms == 0)
+		registered_ms = topic->interval.default_ms;
+	return topic->asking_ms != UINT32_MAX &&
+		(topic->asking_ms < registered_ms || registered_ms == 0);
 }
 
 uint32_t topic_pace_ms(const struct topic *topic)
@@ -680,6 +732,7 @@ static int take_content(struct topic *topic, const struct change *change)
 		? xstrndup(change->media_type.start, change->media_type.length)
 		: NULL;
 	topic->content_version = change->version;
+	topic->awaits_content = false;
 	return 0;
 }
 
@@ -773,6 +826,7 @@ int topic_apply(struct topic *topic, const struct change *change)
 		return r;
 	topic->revision = change->revision;
 	topic->interval_ms = change->interval_ms;
+	topic->answered_at_ms = change->answered_at_ms;
 	take_state(topic, change);
 	topic_checked(topic, change->checked_at_ms);
 	fan_out(topic);

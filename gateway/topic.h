@@ -34,7 +34,7 @@ struct subscription {
 	subscription_owed_fn on_owed;
 	uint64_t version_given; /* what the subscriber holds; 0 for nothing */
 	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
-	uint32_t interval_ms;   /* granted */
+	uint32_t interval_ms;   /* granted; 0: the default, which is not known */
 	uint32_t asked_ms;      /* 0: the default */
 	bool patches;           /* takes patches where it sits at their base */
 	bool paused;            /* by subscription_pause() only */
@@ -56,8 +56,12 @@ struct topic_events {
 	void (*needed)(struct topic *topic, void *user);
 	/* Somebody asks for a poll now. */
 	void (*refreshed)(struct topic *topic, void *user);
-	/* Somebody asks when; NULL: by what was applied. */
+	/* Everybody there is was served what an upstream's answer, which ended then by
+	 * the wall clock of a poller's host, has changed. NULL: nobody measures. */
+	void (*served)(int64_t answered_at_ms, void *user);
+	/* Somebody asks when, or how often; NULL: by what was applied. */
 	struct topic_times (*times)(const struct topic *topic, void *user);
+	uint32_t (*interval)(const struct topic *topic, void *user);
 };
 
 struct topic_table *topic_table_new(
@@ -90,6 +94,12 @@ enum topic_outcome topic_subscribe(struct topic_table *table, const char *addres
 
 /** Accepts one that is not subscribed. */
 void topic_unsubscribe(struct subscription *subscription);
+
+/**
+ * The interval to tell the subscriber: the fleet's, where that is faster than the granted
+ * one. 0: not known.
+ */
+uint32_t subscription_told_ms(const struct subscription *subscription);
 
 /** Changes what a live subscription asks for; 0 for the default. */
 void subscription_set_interval(struct subscription *subscription, uint32_t interval_ms);
@@ -145,8 +155,8 @@ uint64_t topic_version(const struct topic *topic);  /* 0: none */
 uint64_t topic_revision(const struct topic *topic); /* 0: none */
 struct topic_times topic_times(const struct topic *topic);
 int64_t topic_checked_at_ms(const struct topic *topic); /* of its times */
-uint32_t topic_interval_ms(
-	const struct topic *topic); /* the owner's, of its last commit */
+/** How often it is polled, by its owner's last commit; 0: not known. */
+uint32_t topic_interval_ms(const struct topic *topic);
 
 struct topic *topic_find(struct topic_table *table, const char *address, size_t length);
 size_t topic_count(const struct topic_table *table);
@@ -166,6 +176,12 @@ struct topic_interest topic_interest(const struct topic *topic);
 
 /** Subscriptions of any kind, paused ones too. */
 uint32_t topic_subscribers(const struct topic *topic);
+
+/**
+ * Whether somebody asks, just now, for polls faster than every @registered_ms (0: the
+ * default). In events.wanted only.
+ */
+bool topic_wants_faster(const struct topic *topic, uint32_t registered_ms);
 
 /** The interval that polls keep to at most: the owner's, or what our viewers were
  * granted. */

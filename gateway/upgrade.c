@@ -109,7 +109,8 @@ static bool judge_token(
 static void refuse(struct site_request *request, unsigned status, const char *code,
 	const char *message)
 {
-	metrics_add(request->site->shared->metrics, METRIC_CLIENTS_REFUSED, 1);
+	metrics_add(request->site->shared->metrics,
+		status == 401 ? METRIC_REFUSED_TOKEN : METRIC_REFUSED_HANDSHAKE, 1);
 	site_refuse(request, status, code, message);
 }
 
@@ -123,7 +124,7 @@ void upgrade_answer(struct site_request *request)
 {
 	const struct head *head = request->head;
 	struct offer offer = read_offer(head);
-	bool single, authenticated;
+	struct site_websocket websocket = {.client = request->client};
 	const char *wrong;
 
 	if (!bytes_are(head_field(head, "sec-websocket-version"), "13") ||
@@ -134,14 +135,17 @@ void upgrade_answer(struct site_request *request)
 	wrong = wrong_handshake(head);
 	if (wrong == NULL)
 		wrong = wrong_offer(&offer);
-	if (wrong == NULL && !read_single(head->query, &single))
+	if (wrong == NULL && !read_single(head->query, &websocket.single))
 		wrong = "the only parameter of /ws is single, 0 or 1";
-	if (wrong != NULL)
+	if (wrong != NULL) {
 		refuse(request, 400, "bad_request", wrong);
-	else if (!judge_token(request, &offer, &authenticated))
+		return;
+	}
+	if (!judge_token(request, &offer, &websocket.authenticated)) {
 		refuse(request, 401, "unauthorized",
 			"this token is not among the gateway's");
-	else
-		request->site->on_websocket(http_hand_over(request->connection), single,
-			authenticated, request->site->user);
+		return;
+	}
+	websocket.fd = http_hand_over(request->connection, &websocket.peer);
+	request->site->on_websocket(&websocket, request->site->user);
 }

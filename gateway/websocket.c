@@ -19,6 +19,7 @@
 #define FRAGMENT_HEADER_MAX 10
 #define REST_MAX_BYTES (FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX)
 #define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
+#define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
 
 #define BATCH_FRAMES_MAX 64
 
@@ -88,9 +89,12 @@ static void stop_traffic(struct websocket *websocket)
 /* For the dead and the harmful. */
 static void kill_it(struct websocket *websocket, const char *why)
 {
+	char client[NETWORK_TEXT_SIZE];
+
 	if (websocket->killed)
 		return;
-	log_debug("client dropped: %s fd=%d", why, websocket->connection->fd);
+	log_debug("client dropped: %s client=%s", why,
+		network_address_text(&websocket->connection->client, client));
 	stop_traffic(websocket);
 	websocket->killed = true;
 	connection_kill(websocket->connection);
@@ -333,8 +337,7 @@ static void send_close(struct websocket *websocket)
 }
 
 /* @reason is static. The client answers by closing, or is dropped by the walk. */
-static void close_politely(
-	struct websocket *websocket, enum lws_close_status code, const char *reason)
+static void close_politely(struct websocket *websocket, int code, const char *reason)
 {
 	if (websocket->closing)
 		return;
@@ -643,11 +646,26 @@ void websockets_free(struct websockets *websockets)
 	free(websockets);
 }
 
-void websockets_go_away(struct websockets *websockets)
+size_t websockets_drain(struct websockets *websockets, size_t most)
 {
-	list_each (link, &websockets->all)
-		close_politely(container_of(link, struct websocket, in_all),
-			LWS_CLOSE_STATUS_GOINGAWAY, "the gateway is stopping");
+	size_t told = 0;
+
+	list_each (link, &websockets->all) {
+		struct websocket *websocket =
+			container_of(link, struct websocket, in_all);
+
+		if (told == most)
+			break;
+		if (websocket->closing)
+			continue;
+		close_politely(websocket, CLOSE_SERVICE_RESTART,
+			"the gateway is stopping, connect again");
+		/* Out of the way of the next turn. */
+		list_remove(link);
+		list_append(&websockets->all, link);
+		told++;
+	}
+	return told;
 }
 
 struct websocket *websocket_new(struct websockets *websockets,
@@ -659,6 +677,7 @@ struct websocket *websocket_new(struct websockets *websockets,
 	websocket->connection = connection;
 	client_init(&websocket->client, websockets->shared, &wire, single, authenticated);
 	list_append(&websockets->all, &websocket->in_all);
+	metrics_add(websockets->shared->metrics, METRIC_CLIENTS_WEBSOCKET, 1);
 	websocket->connected_at_ms = now_ms(websocket);
 	websocket->heard_at_ms = websocket->connected_at_ms;
 	return websocket;
@@ -668,6 +687,7 @@ void websocket_free(struct websocket *websocket)
 {
 	if (websocket == NULL)
 		return;
+	metrics_add(websocket->client.shared->metrics, METRIC_CLIENTS_WEBSOCKET, -1);
 	client_fini(&websocket->client);
 	forget_message(websocket);
 	frame_release(websocket->partial);

@@ -31,8 +31,9 @@ struct websockets *websockets_new(struct client_shared *shared);
 void websockets_free(
 	struct websockets *websockets); /* when there are none; accepts NULL */
 
-/** Closes all of them: 1001, going away. */
-void websockets_go_away(struct websockets *websockets);
+/** Closes as many as @most of those that are open (1012: service restart). Returns how
+ * many there were. */
+size_t websockets_drain(struct websockets *websockets, size_t most);
 
 /** Makes @connection a WebSocket, its handshake being done. */
 struct websocket *websocket_new(struct websockets *websockets,

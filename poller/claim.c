@@ -17,6 +17,7 @@
 #define CALLS_MAX 4        /* of them under way at once */
 #define LOOK_MS 1000       /* between two looks for what nobody owns */
 #define SCAN_COUNT 1000    /* addresses per SSCAN or HSCAN */
+#define UNKNOWN_MS 10000   /* between two looks at what our catalog does not know */
 #define TURN_MS 250        /* how long the better ranked are waited for, each */
 #define TURNS_MAX 8        /* the last in a large fleet do not wait for ever */
 #define LINGER_MS 5000     /* a resource without viewers stays ours that long */
@@ -57,6 +58,8 @@ struct claim {
 	struct clock_timer tick;
 	struct clock_timer look;
 	int scans; /* under way */
+	size_t unknown; /* that the last look through all unclaimed has found */
+	int64_t unclaimed_read_at_ms; /* monotonic; when that was */
 	int surplus_renewals;
 };
 
@@ -333,6 +336,9 @@ enum claimed_field {
 	CLAIMED_WANTED,
 	CLAIMED_FORMER,
 	CLAIMED_POLLS,
+	CLAIMED_INTERVAL,
+	CLAIMED_URL,
+	CLAIMED_NOT_BEFORE,
 };
 
 /* Takes over what is stored; the error's text is not compared, only written anew. */
@@ -344,6 +350,8 @@ static void take_stored(struct resource *resource, const redisReply *entry)
 	resource->version = reply_number(entry, CLAIMED_VERSION);
 	resource->state = resource_state_parse(state.start, state.length);
 	resource->failure[0] = '\0';
+	resource->told_ms = (uint32_t)reply_number(entry, CLAIMED_INTERVAL);
+	resource->told_for_ms = resource->told_ms;
 	snprintf(resource->digest.text, sizeof(resource->digest.text), "%s",
 		reply_word(entry, CLAIMED_DIGEST));
 	free(resource->etag);
@@ -364,6 +372,42 @@ static void take_floor(struct resource *resource, const redisReply *entry)
 	resource->whole = true;
 }
 
+/*
+ * Where the fleet is half reloaded, the former owner may have asked another upstream: its
+ * validators and its word that nothing has changed say nothing of ours.
+ */
+static bool was_elsewhere(
+	const struct claim *claim, const char *address, const redisReply *entry)
+{
+	static struct catalog_target target;
+	struct bytes stored = reply_bytes(entry, CLAIMED_URL);
+	bool elsewhere;
+	char *url;
+
+	if (stored.length == 0 || !resolve(claim->catalog, address, &target))
+		return false;
+	url = fetch_url(target.provider, target.uri);
+	elsewhere = strlen(url) != stored.length ||
+		memcmp(url, stored.start, stored.length) != 0;
+	free(url);
+	return elsewhere;
+}
+
+/* What its upstream told the former owner holds for us. */
+static void take_wait(
+	struct claim *claim, struct resource *resource, const redisReply *entry)
+{
+	int64_t wait_ms = (int64_t)reply_number(entry, CLAIMED_NOT_BEFORE) -
+		membership_redis_ms(claim->membership);
+
+	if (wait_ms <= 0 || resource->moved)
+		return;
+	if (wait_ms > FETCH_WAIT_MAX_MS)
+		wait_ms = FETCH_WAIT_MAX_MS;
+	resource->not_before_ms = clock_now_ms(claim->clock) + wait_ms;
+	resource->failures = 1;
+}
+
 static void take_new(struct claim *claim, const char *address, const redisReply *entry,
 	int64_t spread_ms)
 {
@@ -372,6 +416,8 @@ static void take_new(struct claim *claim, const char *address, const redisReply 
 
 	take_stored(resource, entry);
 	take_floor(resource, entry);
+	resource->moved = was_elsewhere(claim, address, entry);
+	take_wait(claim, resource, entry);
 	resource->checked_at_ms = (int64_t)reply_number(entry, CLAIMED_CHECKED_AT);
 	resource->noted_at_ms = resource->checked_at_ms;
 	set_interval(claim, resource, reply_number(entry, CLAIMED_WISHED),
@@ -571,6 +617,7 @@ struct scan {
 	bool own;      /* our own session: adopt what we do not know of */
 	bool reap;     /* a dead session: clean up when nothing of it is left */
 	bool found;
+	size_t unknown; /* addresses that our catalog does not have */
 	char session[SESSION_MAX + 1];
 	struct key key;
 };
@@ -593,6 +640,8 @@ static void scan_end(struct scan *scan, bool whole)
 	struct claim *claim = scan->claim;
 
 	claim->scans--;
+	if (whole && scan->stride == 1)
+		claim->unknown = scan->unknown;
 	/* Found something: without pause as long as there is more. */
 	if (scan->found)
 		clock_timer_start_in(&claim->look, TURN_MS);
@@ -608,9 +657,20 @@ static void adopt(struct claim *claim, const char *address)
 		read_again(claim, address);
 }
 
+/* Nobody here will claim them and find out that nobody wants them any more. */
+static void prune(struct scan *scan, struct redis_args *unknown)
+{
+	scan->unknown += unknown->count;
+	if (unknown->count > 0 && scan->stride == 1)
+		redis_script(scan->claim->redis, REDIS_SCRIPT_PRUNE, unknown,
+			REDIS_NORMAL, NULL, NULL);
+	redis_args_fini(unknown);
+}
+
 static void on_scanned(int error, const redisReply *reply, void *user)
 {
 	struct scan *scan = user;
+	struct redis_args unknown = {0};
 	const redisReply *page;
 
 	if (error != 0 || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
@@ -626,8 +686,11 @@ static void on_scanned(int error, const redisReply *reply, void *user)
 			adopt(scan->claim, address);
 		else if (address != NULL && consider(scan->claim, address))
 			scan->found = true;
+		else if (address != NULL && !known_to_catalog(scan->claim, address))
+			redis_args_text(&unknown, address);
 		free(address);
 	}
+	prune(scan, &unknown);
 	if (reply_is(reply, 0, "0"))
 		scan_end(scan, true);
 	else
@@ -657,12 +720,33 @@ static struct scan *scan_new(struct claim *claim, const char *command, size_t st
 	return scan;
 }
 
+/* As many as our catalog did not know are most likely the same. */
+static void on_counted(int error, const redisReply *reply, void *user)
+{
+	struct scan *scan = user;
+	struct claim *claim = scan->claim;
+	int64_t now_ms = clock_now_ms(claim->clock);
+	bool counted = error == 0 && reply->type == REDIS_REPLY_INTEGER;
+
+	if (!counted || reply->integer == 0 ||
+		((size_t)reply->integer == claim->unknown &&
+			now_ms - claim->unclaimed_read_at_ms < UNKNOWN_MS)) {
+		scan_end(scan, false);
+		return;
+	}
+	claim->unclaimed_read_at_ms = now_ms;
+	scan_on(scan, "0");
+}
+
 static void scan_unclaimed(struct claim *claim)
 {
 	struct scan *scan = scan_new(claim, "SSCAN", 1);
+	struct redis_args args = {0};
 
 	key_write(&scan->key, redis_prefix(claim->redis), KEYS_UNCLAIMED, "");
-	scan_on(scan, "0");
+	redis_args_text(&args, "SCARD");
+	redis_args_add(&args, scan->key.text, scan->key.length);
+	redis_command(claim->redis, &args, on_counted, scan);
 }
 
 static void scan_owned(struct claim *claim, const char *session)
@@ -961,7 +1045,8 @@ void claim_reload(struct claim *claim, const struct catalog *catalog)
 	HASH_ITER (hh, claim->resources, resource, next)
 		reload_resource(claim, resource, former);
 	/* What it knows now and did not before may be waiting. */
-	clock_timer_start_in(&claim->look, 0);
+		claim->unknown = 0;
+		clock_timer_start_in(&claim->look, 0);
 }
 
 static void subscribe_wake(struct claim *claim)

@@ -57,7 +57,9 @@ struct answer {
 	char *etag;
 	char *last_modified;
 	int64_t checked_at_ms;
+	int64_t answered_at_ms; /* by this host's wall clock; 0: nobody was asked */
 	uint32_t apart_ms;
+	int64_t not_before_ms; /* by Redis's clock; 0: the upstream asked for nothing */
 
 	char *body; /* on FETCH_CONTENT */
 	size_t length;
@@ -184,11 +186,27 @@ static void keep_content(
 	answer->body = NULL;
 }
 
+static void count_change(const struct answer *answer)
+{
+	struct metrics *metrics = answer->commits->metrics;
+	size_t patch_length = answer->judgement.patch.length;
+
+	if (patch_length == 0) {
+		metrics_add(metrics, METRIC_CHANGES_WHOLE, 1);
+		return;
+	}
+	metrics_add(metrics, METRIC_CHANGES_PATCH, 1);
+	metrics_add(metrics, METRIC_PATCH_BYTES, (int64_t)patch_length);
+	metrics_add(metrics, METRIC_PATCHED_BYTES, (int64_t)answer->length);
+}
+
 static void on_committed(
 	struct resource *resource, struct answer *answer, const redisReply *reply)
 {
-	if (answer->verdict.changed)
+	if (answer->verdict.changed) {
+		count_change(answer);
 		keep_content(answer->commits, resource, answer);
+	}
 	if (!answer->verdict.failed) {
 		resource->uncommitted = false;
 		keep_validators(resource, answer);
@@ -288,6 +306,8 @@ static struct answer *answer_new(struct commits *commits, const struct resource 
 	answer->claim_id = resource->claim_id;
 	answer->status = result->status;
 	answer->digest = result->digest;
+	if (result->outcome != FETCH_SPARED)
+		answer->answered_at_ms = clock_wall_ms(commits->clock);
 	answer->apart_ms = resource->apart_ms > resource->interval_ms
 		? resource->apart_ms
 		: resource->interval_ms;
@@ -318,15 +338,21 @@ static uint64_t newest_known(const struct resource *resource)
 						    : resource->revision;
 }
 
-static void add_fields(struct redis_args *args, const struct answer *answer)
+/* The validators that are stored are always of the content and the URL beside them. */
+static void add_fields(struct redis_args *args, const struct resource *resource,
+	const struct answer *answer)
 {
 	const struct verdict *verdict = &answer->verdict;
 
-	add_field(args, "url", answer->url);
+	if (answer->url[0] != '\0')
+		add_field(args, "url", answer->url);
 	add_number(args, "status", answer->status);
+	add_number(args, "not_before", answer->not_before_ms);
 	if (verdict->failed) {
 		add_number(args, "error_since",
 			membership_redis_ms(answer->commits->membership));
+		add_field(args, "etag", resource->etag);
+		add_field(args, "last_modified", resource->last_modified);
 		return;
 	}
 	add_field(args, "etag", answer->etag);
@@ -357,10 +383,23 @@ static void send_commit(struct resource *resource, struct answer *answer)
 	redis_args_number(&args, answer->checked_at_ms);
 	redis_args_number(&args, answer->apart_ms);
 	redis_args_number(&args, (int64_t)resource->polls);
-	add_fields(&args, answer);
+	redis_args_number(&args, answer->answered_at_ms);
+	add_fields(&args, resource, answer);
 	answer->verdict.error = NULL;
 	redis_script(commits->redis, REDIS_SCRIPT_COMMIT, &args, REDIS_NORMAL, on_answer,
 		answer);
+}
+
+/* Whoever owns it next should heed it, too. */
+static void send_not_before(
+	struct commits *commits, const struct resource *resource, int64_t not_before_ms)
+{
+	struct redis_args args = {0};
+
+	redis_args_text(&args, membership_session(commits->membership));
+	redis_args_text(&args, resource->address);
+	redis_args_number(&args, not_before_ms);
+	redis_script(commits->redis, REDIS_SCRIPT_DEFER, &args, REDIS_NORMAL, NULL, NULL);
 }
 
 /* ---- what became of a poll ---- */
@@ -374,6 +413,9 @@ static void take_failure(struct resource *resource, struct answer *answer,
 	struct json_object *object;
 
 	verdict->failed = true;
+	if (retry_after_ms > 0)
+		answer->not_before_ms =
+			membership_redis_ms(commits->membership) + retry_after_ms;
 	answer->checked_at_ms = resource->checked_at_ms;
 	verdict->retry_ms = schedule_backoff_ms(
 		resource, resource->failures + 1, answer->status, retry_after_ms);
@@ -382,6 +424,8 @@ static void take_failure(struct resource *resource, struct answer *answer,
 		answer->status);
 	if (resource->state == verdict->state &&
 		strcmp(resource->failure, verdict->failure) == 0) {
+		if (answer->not_before_ms != 0)
+			send_not_before(commits, resource, answer->not_before_ms);
 		commits->events.done(resource, true, verdict->retry_ms, commits->user);
 		answer_free(answer);
 		return;

@@ -27,13 +27,13 @@ struct line {
 	struct list ready; /* fetcher->ready while a fetch may begin */
 	struct fetcher *fetcher;
 	struct provider *provider;
-	struct list waiting;    /* first in, first out */
+	struct list waiting; /* first in, first out */
 	struct transfer **idle; /* as many as may be in use at once, within bounds */
 	size_t idle_count;
 	size_t idle_max;
 	size_t begun;    /* fetches with a transfer; at most the provider's concurrency */
 	size_t fetches;  /* all that are not freed */
-	bool superseded; /* its provider has other settings now */
+	bool over;       /* goes with its last fetch */
 };
 
 enum fetch_state {
@@ -147,7 +147,7 @@ static void line_free(struct line *line)
 
 static void line_free_if_over(struct line *line)
 {
-	if (line->superseded && line->fetches == 0)
+	if (line->over && line->fetches == 0)
 		line_free(line);
 }
 
@@ -159,8 +159,8 @@ static struct line *line_of(
 
 		if (strcmp(line->provider->settings.name, settings->name) != 0)
 			continue;
-		line->superseded = !provider_has_settings(line->provider, settings);
-		if (!line->superseded)
+		line->over = !provider_has_settings(line->provider, settings);
+		if (!line->over)
 			return line;
 		line_free_if_over(line);
 	}
@@ -401,7 +401,7 @@ void fetcher_free(struct fetcher *fetcher)
 	if (!fetcher)
 		return;
 	list_each (link, &fetcher->lines)
-		container_of(link, struct line, link)->superseded = false; /* stays */
+		container_of(link, struct line, link)->over = false; /* stays */
 	cancel_all(&fetcher->under_way);
 	cancel_all(&fetcher->ended);
 	list_each (link, &fetcher->lines) {
@@ -425,8 +425,20 @@ void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog)
 		const struct catalog_provider *settings =
 			catalog_provider(catalog, line->provider->settings.name);
 
-		line->superseded = settings == NULL ||
+		line->over |= settings == NULL ||
 			!provider_has_settings(line->provider, settings);
+		line_free_if_over(line);
+	}
+}
+
+void fetcher_leave(struct fetcher *fetcher, const char *name)
+{
+	list_each (link, &fetcher->lines) {
+		struct line *line = container_of(link, struct line, link);
+
+		if (strcmp(line->provider->settings.name, name) != 0)
+			continue;
+		line->over = true;
 		line_free_if_over(line);
 	}
 }
@@ -477,6 +489,11 @@ void fetch_cancel(struct fetch *fetch)
 		fetch_multi_remove(fetch->line->fetcher->shared.multi,
 			transfer_easy(fetch->transfer));
 	fetch_free(fetch);
+}
+
+char *fetch_url(const struct catalog_provider *settings, const char *uri)
+{
+	return provider_settings_url(settings, uri);
 }
 
 void fetcher_counters(const struct fetcher *fetcher, struct fetcher_counters *counters)

@@ -16,6 +16,9 @@
 #include <stdint.h>
 #include <uv.h>
 
+/** No upstream is left alone for longer, whatever it asks for. */
+#define FETCH_WAIT_MAX_MS 86400000
+
 struct fetcher;
 struct fetch;
 
@@ -50,7 +53,7 @@ struct fetch_result {
 	const char *content_type;  /* as sent, or NULL */
 	const char *etag;          /* or NULL */
 	const char *last_modified; /* or NULL */
-	const char *url;           /* what was asked, without userinfo */
+	const char *url;           /* what was asked, without userinfo; "": nothing */
 	/* On FETCH_FAILED: upstream_connect, upstream_dns, upstream_tls,
 	 * upstream_timeout, upstream_closed (reset, or half an answer), upstream_status,
 	 * upstream_too_large, upstream_redirect, upstream_protocol, or upstream_secret (a
@@ -89,12 +92,21 @@ void fetcher_free(struct fetcher *fetcher);
  */
 void fetcher_reload(struct fetcher *fetcher, const struct catalog *catalog);
 
+/**
+ * Nothing of the provider of that @name will be asked for long: lets go of what is kept
+ * for it, connections too, at once or with its last transfer.
+ */
+void fetcher_leave(struct fetcher *fetcher, const char *name);
+
 /** Begins a transfer, or queues it behind the provider's concurrency cap. Never NULL. */
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 	fetch_done_fn on_done, void *user);
 
 /** Ends it without the callback. Not from inside its own callback. */
 void fetch_cancel(struct fetch *fetch);
+
+/** The URL that asking @provider for @uri means, as in results; freed by the caller. */
+char *fetch_url(const struct catalog_provider *provider, const char *uri);
 
 struct fetcher_counters {
 	uint64_t body_bytes; /* decoded, received since the start */

@@ -17,7 +17,7 @@
 #define HEADER_BYTES_MAX (64u << 10)
 #define DISCARD_MAX_BYTES (64u << 10) /* of a body nobody reads */
 #define REDIRECTS_MAX 3
-#define WAIT_MAX_S (24 * 60 * 60) /* that an upstream may ask for */
+#define WAIT_MAX_S (FETCH_WAIT_MAX_MS / 1000) /* that an upstream may ask for */
 
 /** Why we ended a transfer in the middle. */
 enum stop {

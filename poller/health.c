@@ -28,7 +28,6 @@ struct illness {
 	bool down;
 	bool probing;
 	int64_t probe_at_ms; /* the next one, not before */
-	char url[256];
 	const char *code; /* of the last failure; static */
 	char message[320];
 	char name[];
@@ -87,7 +86,6 @@ static void note(struct illness *illness, const struct fetch_result *result)
 {
 	illness->code = result->error_code;
 	snprintf(illness->message, sizeof(illness->message), "%s", result->error_message);
-	snprintf(illness->url, sizeof(illness->url), "%s", result->url);
 	if (result->unreached)
 		illness->unreached++;
 	else
@@ -187,7 +185,7 @@ bool health_spares(struct health *health, const struct catalog_provider *provide
 	*result = (struct fetch_result){
 		.outcome = FETCH_SPARED,
 		.body = "",
-		.url = illness->url,
+		.url = "",
 		.error_code = illness->code,
 		.error_message = illness->message,
 		.started_at_ms = now_ms,

@@ -64,7 +64,7 @@ void judge(struct judgement *judgement, struct judge_scratch *scratch)
 	judgement->outcome = JUDGE_CHANGED;
 	/* What is stored was JSON once, but it comes from Redis, which is outside. */
 	if (judgement->base != NULL &&
-		document_scan(&scratch->before, judgement->base, judgement->base_length,
-			NULL) == DOCUMENT_OK)
+		document_scan_like(&scratch->before, &scratch->after, judgement->base,
+			judgement->base_length, NULL) == DOCUMENT_OK)
 		compare(judgement, scratch);
 }

@@ -1,5 +1,6 @@
 #include "common/config.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "poller/poller.h"
 
 int main(int argc, char **argv)
@@ -16,7 +17,8 @@ int main(int argc, char **argv)
 	case CONFIG_EXIT_WRONG:
 		return 2;
 	}
-	log_setup("poller", config.log_level);
+	log_setup("poller", LOG_INFO);
+	process_log(&config);
 	poller = poller_new(&config);
 	if (poller != NULL)
 		status = poller_run(poller);

@@ -1,13 +1,13 @@
 #include "poller/poller.h"
 
 #include "common/clock.h"
-#include "common/keys.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/membership.h"
 #include "common/memory.h"
 #include "common/metrics.h"
 #include "common/monitor.h"
+#include "common/notify.h"
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
@@ -32,6 +32,7 @@ struct poller {
 	uv_loop_t loop;
 	struct process process;
 	struct reload reload;
+	struct notify notify;
 	struct clock *clock;
 	struct redis *redis;
 	struct membership *membership;
@@ -71,6 +72,9 @@ static void on_message(const char *channel, size_t channel_length, const char *p
 {
 	struct poller *poller = user;
 
+	if (process_take_request(poller->config, poller->redis, channel, channel_length,
+		    payload, length))
+		return;
 	claim_on_message(poller->claim, channel, channel_length, payload, length);
 }
 
@@ -200,10 +204,18 @@ static const char *not_ready(void *user)
 	struct poller *poller = user;
 
 	if (poller->leaving)
-		return "leaving";
+		return "handing over";
 	if (!redis_is_up(poller->redis))
 		return "Redis cannot be reached";
 	return membership_valid(poller->membership) ? NULL : "the lease does not run";
+}
+
+static void write_status(char *text, void *user)
+{
+	struct poller *poller = user;
+
+	snprintf(text, NOTIFY_STATUS_MAX, "polling %zu resources",
+		claim_count(poller->claim));
 }
 
 static char *write_metrics(size_t *length, void *user)
@@ -219,7 +231,7 @@ static char *write_metrics(size_t *length, void *user)
 	metrics_set(
 		metrics, METRIC_PROVIDERS_DOWN, (int64_t)schedule_down(poller->schedule));
 	metrics_set(metrics, METRIC_OWNED, (int64_t)claim_count(poller->claim));
-	process_redis_metrics(poller->redis, metrics);
+	process_metrics(poller->redis, metrics);
 	return metrics_write(metrics, METRICS_POLLER, length);
 }
 
@@ -228,23 +240,17 @@ static char *write_metrics(size_t *length, void *user)
 static void publish_provider(struct poller *poller, const char *name,
 	const struct catalog_provider *provider)
 {
-	struct redis_args args = {0}, expire = {0};
-	struct key key;
+	struct redis_args args = {0};
 
-	key_write(&key, redis_prefix(poller->redis), KEYS_PROVIDER, name);
-	redis_args_text(&args, "HSET");
-	redis_args_add(&args, key.text, key.length);
+	redis_args_text(&args, name);
 	redis_args_text(&args, "interval_ms");
 	redis_args_number(&args, provider->interval.default_ms);
 	redis_args_text(&args, "interval_min_ms");
 	redis_args_number(&args, provider->interval.min_ms);
 	redis_args_text(&args, "interval_max_ms");
 	redis_args_number(&args, provider->interval.max_ms);
-	redis_command(poller->redis, &args, NULL, NULL);
-	redis_args_text(&expire, "EXPIRE");
-	redis_args_add(&expire, key.text, key.length);
-	redis_args_number(&expire, 900);
-	redis_command(poller->redis, &expire, NULL, NULL);
+	redis_script(
+		poller->redis, REDIS_SCRIPT_DESCRIBE, &args, REDIS_NORMAL, NULL, NULL);
 }
 
 static void on_providers(struct clock_timer *timer)
@@ -300,10 +306,13 @@ static void on_stop(void *user)
 {
 	struct poller *poller = user;
 
+	if (poller->leaving)
+		return; /* it hurries already */
 	log_info("leaving: handing over what is owned resources=%zu",
 		claim_count(poller->claim));
 	poller->leaving = true;
 	reload_end(&poller->reload);
+	notify_stopping();
 	claim_drain(poller->claim);
 	clock_timer_start_in(&poller->leave, LEAVE_MS);
 	membership_leave(poller->membership, on_left, poller);
@@ -347,6 +356,7 @@ struct poller *poller_new(struct config *config)
 {
 	struct poller *poller = xcalloc(1, sizeof(*poller));
 	const struct monitor_events monitor_events = {not_ready, write_metrics};
+	const struct notify_events notify_events = {not_ready, write_status};
 	const char *error;
 
 	poller->config = config;
@@ -355,8 +365,9 @@ struct poller *poller_new(struct config *config)
 	process_init(&poller->process, &poller->loop, on_stop, poller);
 	process_start_metrics(&poller->metrics);
 	make_parts(poller);
+	notify_init(&poller->notify, poller->clock, &notify_events, poller);
 	reload_init(&poller->reload, &poller->loop, poller->config, &poller->metrics,
-		on_reload, poller);
+		&poller->notify, on_reload, poller);
 	if (config->metrics_listen == NULL)
 		return poller;
 	poller->monitor = monitor_new(
@@ -390,6 +401,7 @@ void poller_free(struct poller *poller)
 	membership_free(poller->membership);
 	clock_timer_stop(&poller->providers);
 	clock_timer_stop(&poller->leave);
+	notify_fini(&poller->notify);
 	reload_fini(&poller->reload);
 	process_fini(&poller->process);
 	clock_free(poller->clock);

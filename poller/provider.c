@@ -194,10 +194,11 @@ static char *without_trailing_slashes(char *path)
 }
 
 /* Returns NULL, or why the base URL cannot be used. */
-static const char *parse_base(struct provider *provider, CURLU *url, char **userinfo)
+static const char *parse_base(
+	struct provider *provider, CURLU *url, char **userinfo, const char *text)
 {
-	const char *text = provider->settings.url ? provider->settings.url : "";
-	CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS);
+	CURLUcode code =
+		curl_url_set(url, CURLUPART_URL, text ? text : "", CURLU_PATH_AS_IS);
 	char *path;
 
 	if (code != CURLUE_OK)
@@ -219,6 +220,19 @@ static const char *parse_base(struct provider *provider, CURLU *url, char **user
 	return NULL;
 }
 
+/* A pool of its own for each provider, so that it can be closed when nobody asks any
+ * more: what one multi has is closed only where there are too many. */
+static CURLSH *connections_new(void)
+{
+	CURLSH *share = curl_share_init();
+
+	if (share && curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT)) {
+		curl_share_cleanup(share);
+		share = NULL;
+	}
+	return share;
+}
+
 struct provider *provider_new(const struct catalog_provider *settings)
 {
 	struct provider *provider = xcalloc(1, sizeof(*provider));
@@ -228,8 +242,9 @@ struct provider *provider_new(const struct catalog_provider *settings)
 
 	settings_copy(&provider->settings, settings);
 	if (url)
-		why = parse_base(provider, url, &userinfo);
+		why = parse_base(provider, url, &userinfo, settings->url);
 	provider->headers = provider_headers_new(&provider->settings, userinfo);
+	provider->connections = connections_new();
 	free(userinfo);
 	if (!why) {
 		provider->base = url;
@@ -246,6 +261,7 @@ void provider_free(struct provider *provider)
 {
 	if (!provider)
 		return;
+	curl_share_cleanup(provider->connections);
 	provider_headers_free(provider->headers);
 	curl_url_cleanup(provider->base);
 	free(provider->origin);
@@ -260,7 +276,9 @@ int provider_configure(const struct provider *provider, CURL *easy)
 	const struct catalog_provider *settings = &provider->settings;
 	long verify = settings->tls_verify ? 1L : 0L;
 
-	if (curl_easy_setopt(easy, CURLOPT_CURLU, provider->base) ||
+	if (!provider->connections ||
+		curl_easy_setopt(easy, CURLOPT_SHARE, provider->connections) ||
+		curl_easy_setopt(easy, CURLOPT_CURLU, provider->base) ||
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) ||
 		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L) ||
 		/* One connection that multiplexes rather than many at once. */
@@ -383,4 +401,22 @@ const char *provider_url(
 	if (!provider->base)
 		return text_room_join(url, uri, "", "");
 	return text_room_join(url, provider->origin, provider->path, uri);
+}
+
+char *provider_settings_url(const struct catalog_provider *settings, const char *uri)
+{
+	struct provider parsed = {0};
+	CURLU *url = curl_url();
+	struct text_room room = {0};
+	char *userinfo = NULL;
+
+	if (url && !parse_base(&parsed, url, &userinfo, settings->url))
+		parsed.base = url;
+	provider_url(&parsed, uri, &room);
+	curl_url_cleanup(url);
+	free(userinfo);
+	free(parsed.origin);
+	free(parsed.authority);
+	free(parsed.path);
+	return room.text;
 }

@@ -25,6 +25,7 @@ struct provider {
 	char *path;      /* of the base URL, without a slash at the end; "" for / */
 	bool secure;     /* https */
 	struct provider_headers *headers;
+	CURLSH *connections; /* kept for the next request; NULL: out of memory */
 	char problem[160]; /* why it cannot be asked; "" where it can */
 };
 
@@ -36,7 +37,7 @@ enum provider_outcome {
 /** Never NULL; whether it can be asked is in its problem. */
 struct provider *provider_new(const struct catalog_provider *settings);
 
-/** Accepts NULL. */
+/** Closes its connections; none may be in use. Accepts NULL. */
 void provider_free(struct provider *provider);
 
 /** Whether @provider was made from the same settings, wherever they are in memory. */
@@ -70,3 +71,6 @@ enum provider_outcome provider_redirect(const struct provider *provider,
 /** Writes the URL asked for @uri, without userinfo, to @url; returns its text. */
 const char *provider_url(
 	const struct provider *provider, const char *uri, struct text_room *url);
+
+/** The same where nothing is to be asked; freed by the caller. */
+char *provider_settings_url(const struct catalog_provider *settings, const char *uri);

@@ -52,10 +52,11 @@ struct resource {
 	struct clock_timer due;
 	struct pace_ticket turn; /* since it was due until its transfer has ended */
 	struct health_patient patient;
+	struct provider_use *use; /* of the provider asked last; NULL: not asked yet */
 	struct fetch *fetch;   /* under way, or NULL */
 	bool busy;             /* a fetch or its commit is under way */
 	bool refresh;          /* somebody asked for a poll: once more after this one */
-	bool moved;            /* asked elsewhere since the last poll began */
+	bool moved;            /* to be asked elsewhere than what is stored came from */
 	uint64_t wished_ms;    /* what Redis said that viewers ask for; 0: the default */
 	bool default_wanted;   /* likewise: some of them ask for nothing */
 	uint32_t interval_ms;  /* granted: what the fastest viewer asks for, in bounds */
@@ -63,7 +64,7 @@ struct resource {
 	int64_t queued_at_ms;  /* when the last poll was due, monotonic */
 	int64_t started_at_ms; /* of the last fetch, monotonic */
 	int64_t not_before_ms; /* the next one, as the upstream asks; monotonic */
-	uint32_t apart_ms; /* at least interval_ms: as far apart as polls really are */
+	uint32_t apart_ms;     /* interval_ms, or how far apart polls really are */
 	int64_t checked_at_ms; /* last confirmed, by Redis's clock; 0: never */
 	int64_t noted_at_ms;   /* the value of checked_at_ms that Redis knows */
 	uint64_t polls;
@@ -81,6 +82,7 @@ struct resource {
 	size_t content_length;
 	struct list on_contents;
 	uint32_t told_ms; /* the apart_ms that Redis knows */
+	uint32_t told_for_ms; /* the interval_ms that was for, or will be */
 	bool whole;       /* commit the next body even if it is the stored one */
 	bool confirm;     /* commit the next success even if nothing changed */
 	bool uncommitted; /* Redis has not taken the last body: poll when it can */

@@ -5,6 +5,7 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "poller/commit.h"
+#include "poller/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct schedule {
 	struct metrics *metrics;
 	struct pace *pace;
 	struct health *health;
+	struct usage *usage;
 };
 
 /* ---- when ---- */
@@ -86,6 +88,23 @@ int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
 }
 
 /*
+ * What gateways are told of polls that stand @apart_ms apart: the interval, which is what
+ * they are for, unless they are far from it. Gateways doubt what is not confirmed in its
+ * rhythm, and tell clients of it: they must know when it is another.
+ */
+static void note_rhythm(struct resource *resource, int64_t apart_ms)
+{
+	int64_t interval_ms = resource->interval_ms, told_ms = resource->told_ms;
+
+	resource->apart_ms =
+		(uint32_t)(apart_ms > 2 * interval_ms ? apart_ms : interval_ms);
+	resource->confirm |= resource->told_for_ms != resource->interval_ms ||
+		apart_ms > 2 * told_ms ||
+		(told_ms > 2 * apart_ms && told_ms > interval_ms);
+	resource->told_for_ms = resource->interval_ms;
+}
+
+/*
  * What the upstream wants, by what it said and by how long it took: one that is slower
  * than the interval gets as long a pause as it needed. Its word on how long a success
  * stays fresh is a hint that the interval's bounds limit; Retry-After after a failure is
@@ -111,13 +130,7 @@ static void heed(struct schedule *schedule, struct resource *resource,
 	resource->not_before_ms = now_ms + pause_ms;
 	if (took_ms + pause_ms > apart_ms)
 		apart_ms = took_ms + pause_ms;
-	apart_ms += waited_ms;
-	resource->apart_ms = (uint32_t)apart_ms;
-	/* Gateways doubt what is not confirmed in its rhythm: they must know that. */
-	if (apart_ms > 2 * (int64_t)resource->told_ms ||
-		(resource->told_ms > 2 * apart_ms &&
-			resource->told_ms > resource->interval_ms))
-		resource->confirm = true;
+	note_rhythm(resource, apart_ms + waited_ms);
 }
 
 /* ---- polls ---- */
@@ -179,6 +192,10 @@ static void end_transfer(struct schedule *schedule, struct resource *resource,
 {
 	const struct aim *aim = aim_of(schedule, resource);
 
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL,
+		clock_now_ms(schedule->clock) - result->started_at_ms);
+	metrics_observe_ms(schedule->metrics, HISTOGRAM_POLL_LATE,
+		result->started_at_ms - resource->due.due_ms);
 	if (aim != NULL) {
 		heed(schedule, resource, &aim->interval, result);
 		health_take(schedule->health, aim->provider, &resource->patient, result);
@@ -223,6 +240,8 @@ static void forget_validators(struct resource *resource)
 	resource->etag = NULL;
 	resource->last_modified = NULL;
 	resource->moved = false;
+	/* Redis should know whose they are. */
+	resource->confirm = true;
 }
 
 static void start_poll(
@@ -233,6 +252,7 @@ static void start_poll(
 
 	if (resource->moved)
 		forget_validators(resource);
+	usage_join(schedule->usage, aim->provider, &resource->use);
 	health_asks(schedule->health, aim->provider, &resource->patient);
 	request = (struct fetch_request){
 		.provider = aim->provider,
@@ -329,6 +349,15 @@ static void on_provider_back(struct health_patient *patient, size_t count, void 
 		clock_timer_start(&resource->due, due_ms);
 }
 
+/* ---- a provider that none of ours is polled from any more ---- */
+
+static void on_use_ended(const char *provider, void *user)
+{
+	struct schedule *schedule = user;
+
+	fetcher_leave(schedule->fetcher, provider);
+}
+
 /* ---- claim's events ---- */
 
 static void set_first_due(
@@ -340,12 +369,14 @@ static void set_first_due(
 	/* Retained content that was told as stale is confirmed even if it is the same. */
 	if (resource->checked_at_ms != 0 && overdue_ms > resource->interval_ms)
 		resource->confirm = true;
-	if (overdue_ms >= 0 || resource->whole)
+	if (overdue_ms >= 0 || resource->whole || resource->moved)
 		set_due(schedule, resource, now_ms + spread_ms);
 	else
 		set_due(schedule, resource,
 			phase_after(resource,
 				resource->checked_at_ms + resource->interval_ms / 4));
+	if (resource->due.due_ms < resource->not_before_ms)
+		clock_timer_start(&resource->due, resource->not_before_ms);
 }
 
 void schedule_claimed(
@@ -354,7 +385,6 @@ void schedule_claimed(
 	resource->schedule = schedule;
 	clock_timer_init(&resource->due, schedule->clock, on_due);
 	health_patient_init(&resource->patient);
-	resource->told_ms = resource->interval_ms;
 	set_first_due(schedule, resource, spread_ms);
 }
 
@@ -411,6 +441,7 @@ void schedule_dropped(struct schedule *schedule, struct resource *resource)
 	}
 	health_leave(&resource->patient);
 	pace_leave(&resource->turn, 1);
+	usage_leave(&resource->use);
 	commits_dropped(schedule->commits, resource);
 	free(resource->aim.own_uri);
 }
@@ -477,6 +508,7 @@ struct schedule *schedule_new(struct clock *clock, struct redis *redis,
 	schedule->metrics = metrics;
 	schedule->pace = pace_new(clock, redis, membership, on_turn, schedule);
 	schedule->health = health_new(clock, &events, schedule);
+	schedule->usage = usage_new(on_use_ended, schedule);
 	return schedule;
 }
 
@@ -484,6 +516,7 @@ void schedule_free(struct schedule *schedule)
 {
 	pace_free(schedule->pace);
 	health_free(schedule->health);
+	usage_free(schedule->usage);
 	free(schedule);
 }
 

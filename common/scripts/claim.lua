@@ -5,7 +5,8 @@
 -- Returns {'lost'}, or {'ok', entry, …}: {'held', session}, {'unwanted'}, or {'claimed',
 -- revision, version, floor, digest, type, state, etag, last_modified, checked_at, error,
 -- interval wished (ms), '1' where another share wants the default, '1' where anybody wants
--- it at all, former holder or '', polls, content or nil}.
+-- it at all, former holder or '', polls, interval_ms, url, not_before,
+-- content or nil}.
 local session, may_bury, with_content = ARGV[1], ARGV[2] == '1', ARGV[3] == '1'
 if not alive('poller', session) then
 	return {'lost'}
@@ -28,8 +29,8 @@ end
 local function stored(address)
 	local entry = redis.call('HMGET', key.resource .. address, 'revision', 'version',
 		'floor', 'digest', 'type', 'state', 'etag', 'last_modified', 'checked_at', 'error',
-		'polls')
-	for i = 1, 11 do
+		'polls', 'interval_ms', 'url', 'not_before')
+	for i = 1, 14 do
 		entry[i] = entry[i] or ''
 	end
 	return unpack(entry)
@@ -55,7 +56,7 @@ local function claim(address)
 	redis.call('SET', key.lock .. address, session, 'EX', TTL)
 	redis.call('EXPIRE', key.resource .. address, TTL)
 	local revision, version, floor, digest, kind, state, etag, last_modified, checked_at,
-		failure, polls = stored(address)
+		failure, polls, interval_ms, url, not_before = stored(address)
 	if redis.call('HEXISTS', key.owned .. session, address) == 0 then
 		redis.call('HSET', key.owned .. session, address,
 			checked_at ~= '' and checked_at or '0')
@@ -63,7 +64,7 @@ local function claim(address)
 	return {'claimed', revision, version, floor, digest, kind, state, etag, last_modified,
 		checked_at, failure, interval, default, any,
 		holder ~= session and holder or '', polls ~= '' and polls or '0',
-		with_content and redis.call('HGET', key.resource .. address, 'content')}
+		interval_ms, url, not_before, with_content and redis.call('HGET', key.resource .. address, 'content')}
 end
 
 local answer = {'ok'}

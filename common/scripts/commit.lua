@@ -3,7 +3,9 @@
 -- ARGV[4] newest revision the owner knows of (0: none)  ARGV[5] '1' where the content is new
 -- ARGV[6] content ('' where it is not new)  ARGV[7] patch or ''
 -- ARGV[8] state  ARGV[9] error as JSON or ''  ARGV[10] checked_at (ms)
--- ARGV[11] interval_ms  ARGV[12] polls so far, then field, value, … to store as they are
+-- ARGV[11] interval_ms  ARGV[12] polls so far
+-- ARGV[13] when the upstream's answer ended, by the poller's clock (ms); 0: there is none
+-- then field, value, … to store as they are
 -- (digest, type, etag, last_modified, status, error_since, url)
 -- Returns {'committed', revision, version}, {'lost'}, {'held', session or ''}, or {'behind',
 -- revision, version, floor, digest, state, error} with what is stored: another revision, or
@@ -36,7 +38,7 @@ local next_version = changed and next_revision or version
 
 redis.call('HSET', name, 'revision', next_revision, 'version', next_version, 'state', state,
 	'error', failure, 'checked_at', checked_at, 'interval_ms', interval_ms,
-	'polls', ARGV[12], unpack(ARGV, 13))
+	'polls', ARGV[12], unpack(ARGV, 14))
 if changed then
 	redis.call('HSET', name, 'content', content, 'changed_at', whole(now_ms()))
 	redis.call('HDEL', name, 'floor')
@@ -53,6 +55,6 @@ local with_content = changed and #content <= CONTENT_MAX
 local kind = redis.call('HGET', name, 'type') or 'json'
 redis.call('PUBLISH', key.change .. address, table.concat({next_revision, revision,
 	next_version, version, state, kind, checked_at, interval_ms,
-	with_content and #content or '-', #patch, #failure}, ' ') .. '\n' ..
+	with_content and #content or '-', #patch, #failure, ARGV[13]}, ' ') .. '\n' ..
 	(with_content and content or '') .. patch .. failure)
 return {'committed', next_revision, next_version}

@@ -7,8 +7,10 @@
 -- lives twice as long as the facts it leads to.
 local TTL = 900
 local INDEX_TTL = 1800
--- Seconds that a resource nobody owns or wants is kept for a viewer who comes back.
+-- Seconds that a resource nobody owns or wants is kept for a viewer who comes back; as long
+-- as its upstream wants to be left alone, but no longer than a day.
 local RETENTION = 60
+local WAIT_MOST = 86400
 
 local function now_us()
 	local time = redis.call('TIME')
@@ -22,6 +24,18 @@ end
 -- Lua prints large numbers as floats.
 local function whole(number)
 	return string.format('%.0f', number)
+end
+
+-- For who only looks: nil where the key is of another type, which acting would refuse.
+local function peek(...)
+	local reply = redis.pcall(...)
+	if type(reply) ~= 'table' or not reply.err then
+		return reply
+	end
+	if not string.find(reply.err, 'WRONGTYPE', 1, true) then
+		error(reply)
+	end
+	return nil
 end
 
 -- The end of a session's lease (ms), 0 where it is buried, nil where it is unknown.
@@ -63,6 +77,17 @@ local function tell(session, notice)
 	redis.call('PUBLISH', key.to .. session, notice)
 end
 
+local function retain(address)
+	local name = key.resource .. address
+	local not_before = tonumber(redis.call('HGET', name, 'not_before') or '') or 0
+	local wait = math.min(math.ceil((not_before - now_ms()) / 1000), WAIT_MOST)
+	if wait > RETENTION then
+		redis.call('EXPIRE', name, wait)
+	else
+		redis.call('EXPIRE', name, RETENTION, 'LT')
+	end
+end
+
 -- The resource has lost its owner: find it another, or let it go after a while.
 local function unclaim(address)
 	if wanted(address) then
@@ -70,7 +95,7 @@ local function unclaim(address)
 		redis.call('PUBLISH', key.wake, 'claim ' .. address)
 	else
 		redis.call('SREM', key.unclaimed, address)
-		redis.call('EXPIRE', key.resource .. address, RETENTION, 'LT')
+		retain(address)
 	end
 end
 

@@ -39,6 +39,8 @@ struct origin {
 	struct paths_settings settings;
 	struct paths paths;
 	uint64_t accepted;
+	uint64_t received_bytes;
+	uint64_t sent_bytes;
 	uint64_t connections; /* now */
 	char *rows;           /* the part that all bodies share */
 	size_t rows_length;
@@ -170,9 +172,13 @@ static char *write_counts(const struct origin *origin, bool each, size_t *length
 
 	fputc('{', file);
 	paths_write_totals(&origin->paths, file);
-	fprintf(file, ",\"accepted\":%llu,\"connections\":%llu",
+	fprintf(file,
+		",\"accepted\":%llu,\"connections\":%llu,\"received_bytes\":%llu,"
+		"\"sent_bytes\":%llu",
 		(unsigned long long)origin->accepted,
-		(unsigned long long)origin->connections);
+		(unsigned long long)origin->connections,
+		(unsigned long long)origin->received_bytes,
+		(unsigned long long)origin->sent_bytes);
 	if (each) {
 		fputs(",\"by_path\":", file);
 		paths_write_each(&origin->paths, file);
@@ -280,6 +286,7 @@ static bool send_answer(
 		return false;
 	if (sent < 0)
 		sent = 0;
+	origin->sent_bytes += (size_t)sent;
 	if ((size_t)sent == length)
 		return true;
 	connection->unsent_length = length - (size_t)sent;
@@ -338,6 +345,7 @@ static bool on_readable(struct origin *origin, struct connection *connection)
 	if (got == 0)
 		return false;
 	connection->read += (size_t)got;
+	origin->received_bytes += (size_t)got;
 	return answer_all(origin, connection);
 }
 
@@ -349,6 +357,7 @@ static bool on_writable(struct origin *origin, struct connection *connection)
 	if (sent < 0)
 		return errno == EAGAIN;
 	connection->unsent_at += (size_t)sent;
+	origin->sent_bytes += (size_t)sent;
 	if (connection->unsent_at < connection->unsent_length)
 		return true;
 	free(connection->unsent);

@@ -108,6 +108,7 @@ class Stage:
         self.origin = None
         self.config = None
         self.gateways = []
+        self.gateway_options = []
         self.pollers = []
         self.swarms = []
         self.swarms_started = 0
@@ -164,12 +165,15 @@ class Stage:
         for number in range(pollers):
             self.pollers.append(self.new_served(Poller, f"poller{number + 1}"))
         for number in range(gateways):
-            self.gateways.append(self.new_served(Gateway, f"gateway{number + 1}"))
+            gateway = self.new_served(
+                Gateway, f"gateway{number + 1}", *self.gateway_options
+            )
+            self.gateways.append(gateway)
         for process in self.pollers + self.gateways:
             process.await_ready()
 
-    def new_served(self, kind, name):
-        options = ["--config", self.config]
+    def new_served(self, kind, name, *more):
+        options = ["--config", self.config, *more]
         return self.start(kind(name, self.directory, self.redis.url, *options))
 
     def start_swarm(self, *options, gateways=None):

@@ -1,7 +1,8 @@
 /*
  * Fuzzes the diff: the patch made of two documents, applied to the first, must give the
- * second, up to ignored parts. An input is one byte that chooses the rules, a document, a
- * NUL, another document.
+ * second, up to ignored parts. Also, what is scanned with the help of the other document
+ * is judged the same and has the same tape. An input is one byte that chooses the rules,
+ * a document, a NUL, another document.
  *
  * clang -fsanitize=fuzzer,address,undefined; see tests/fuzz/corpus/diff.
  */
@@ -323,11 +324,28 @@ static void check_diff(const struct document *before, const struct document *aft
 	node_free(&two);
 }
 
+/* @document and @error are the verdict without help. */
+static void check_like(const struct document *document, enum document_error error,
+	const struct document *like, const char *bytes, size_t length)
+{
+	struct document helped;
+
+	document_init(&helped);
+	assert(document_scan_like(&helped, like, bytes, length, NULL) == error);
+	assert(helped.count == document->count);
+	assert(helped.count == 0 ||
+		memcmp(helped.tokens, document->tokens,
+			helped.count * sizeof(*helped.tokens)) == 0);
+	document_fini(&helped);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const ignore[] = {"/*/t", "/t", "/r/0", "/r/*/s", "/a/0/t"};
 	const uint8_t *middle = size ? memchr(data + 1, 0, size - 1) : NULL;
-	const char *text = (const char *)data + 1;
+	const char *one = (const char *)data + 1, *two;
+	enum document_error one_error, two_error;
+	size_t one_length, two_length;
 	struct document before, after;
 	struct diff_rules rules = {0};
 
@@ -341,9 +359,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	document_init(&before);
 	document_init(&after);
-	if (!document_scan(&before, text, (size_t)(middle - data) - 1, NULL) &&
-		!document_scan(&after, (const char *)middle + 1,
-			size - (size_t)(middle - data) - 1, NULL))
+	two = (const char *)middle + 1;
+	one_length = (size_t)(middle - data) - 1;
+	two_length = size - one_length - 2;
+	one_error = document_scan(&before, one, one_length, NULL);
+	two_error = document_scan(&after, two, two_length, NULL);
+	check_like(&before, one_error, &after, one, one_length);
+	check_like(&after, two_error, &before, two, two_length);
+	if (!one_error && !two_error)
 		check_diff(&before, &after, &rules);
 	document_fini(&before);
 	document_fini(&after);

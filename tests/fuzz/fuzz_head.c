@@ -1,5 +1,6 @@
-/* Heads of HTTP requests, and the queries in them. */
+/* Heads of HTTP requests, the queries in them, and what they say of proxies. */
 
+#include "gateway/forwarded.h"
 #include "gateway/head.h"
 
 #include <assert.h>
@@ -14,6 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t length = head_length(bytes, size);
 	struct bytes query, name, value;
 	struct head head;
+	struct network all = {.bits = 0};
+	struct forwarded_trust everybody = {&all, 1};
+	struct network_address peer = {{0}};
 
 	if (length == 0 || length > HEAD_BYTES_MAX ||
 		head_parse(&head, bytes, length) != NULL)
@@ -22,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < head.field_count; i++)
 		assert(head.fields[i].value.start + head.fields[i].value.length <=
 			bytes + length);
+	forwarded_client(&everybody, &peer, &head);
 	query = head.query;
 	while (head_next_parameter(&query, &name, &value))
 		assert(head_decode(value, decoded) <= (long)value.length);

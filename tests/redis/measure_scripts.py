@@ -102,6 +102,10 @@ def main():
         measure(shard, "`claim` of 200 one owns", few,
                 lambda i: shard.claim("p1", *part(200, i)))  # fmt: skip
         measure(shard, "`claim` of 200 of a dead session", few, take_back)
+        measure(shard, "`fleet_scan` of 1000", few,
+                lambda i: shard.run("fleet_scan", "interests", "g1", 0, 1000, "*"))  # fmt: skip
+        measure(shard, "`fleet_look` at 100", few,
+                lambda i: shard.run("fleet_look", *part(100, i)))  # fmt: skip
 
 
 main()

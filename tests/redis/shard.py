@@ -139,14 +139,14 @@ class Shard:
     def commit(self, session, address, base=0, content=None, **options):
         """content=None commits the state only."""
         fields = {"url": "http://u/" + address, **options.pop("fields", {})}
-        settings = dict(known=0, patch="", state="fresh", error="", polls=1)
+        settings = dict(known=0, patch="", state="fresh", error="", polls=1, answered_at=0)
         settings.update(checked_at=self.now_ms(), interval_ms=5000)
         assert options.keys() <= settings.keys(), options
         settings.update(options)
         args = [session, address, base, settings["known"]]
         args += ["0", ""] if content is None else ["1", content]
         args += [settings[name] for name in ("patch", "state", "error", "checked_at")]
-        args += [settings["interval_ms"], settings["polls"]]
+        args += [settings["interval_ms"], settings["polls"], settings["answered_at"]]
         args += [word for field in fields.items() for word in field]
         return self.run("commit", *args)
 
@@ -243,7 +243,8 @@ CHANGE = re.compile(
     r"(?P<version>0|[1-9]\d*) (?P<previous_version>0|[1-9]\d*) "
     r"(?P<state>fresh|stale|error|gone) (?P<type>json|text) (?P<checked_at>0|[1-9]\d*) "
     r"(?P<interval_ms>0|[1-9]\d*) (?P<content_bytes>-|0|[1-9]\d*) "
-    r"(?P<patch_bytes>0|[1-9]\d*) (?P<error_bytes>0|[1-9]\d*)\n"
+    r"(?P<patch_bytes>0|[1-9]\d*) (?P<error_bytes>0|[1-9]\d*) "
+    r"(?P<answered_at>0|[1-9]\d*)\n"
 )
 
 

@@ -306,7 +306,7 @@ static void no_more_than_the_cap_is_in_flight_and_urgent_overtakes(void **state)
 	assert_true(urgent.order <= 2 * REDIS_IN_FLIGHT_COMMANDS);
 	redis_counters(world->redis, &counters);
 	assert_int_equal(counters.in_flight + counters.waiting, 0);
-	assert_true(counters.latency_us > 0);
+	assert_true(counters.latency.sum_us > 0);
 	free(outcomes);
 	world_free(world);
 }

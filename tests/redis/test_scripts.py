@@ -247,7 +247,7 @@ def test_claim_takes_a_free_lock(shard):
     shard.enter("poller", "p")
     shard.interest("g", "/a")
     answer = shard.claim("p", "/a")
-    assert answer == ["ok", ["claimed", *[""] * 10, "0", "1", "1", "", "0", None]]
+    assert answer == ["ok", ["claimed", *[""] * 10, "0", "1", "1", "", "0", "", "", "", None]]
     assert shard.lock("/a") == "p" and shard.owned("p") == {"/a": "0"}
     assert shard.unclaimed() == set()
 
@@ -255,6 +255,7 @@ def test_claim_takes_a_free_lock(shard):
 def test_claim_answers_what_is_stored_in_the_order_the_poller_reads_it(shard):
     shard.own("p", "/a")
     fields = {"digest": "d", "type": "text", "etag": '"e"', "last_modified": "then"}
+    fields["not_before"] = 7
     error = json.dumps({"code": "x"})
     first = shard.committed("p", "/a", content="body", fields=fields, checked_at=5)
     second = shard.committed(
@@ -262,7 +263,7 @@ def test_claim_answers_what_is_stored_in_the_order_the_poller_reads_it(shard):
     )
     shard.interest("g", "/a", held=second[0] + 7)
     stored = [str(second[0]), str(first[1]), str(second[0] + 7), "d", "text", "stale"]
-    stored += ['"e"', "then", "6", error, "0", "1", "1", "", "12"]
+    stored += ['"e"', "then", "6", error, "0", "1", "1", "", "12", "5000", "http://u//a", "7"]
     assert shard.claim("p", "/a") == ["ok", ["claimed", *stored, None]]
     assert shard.claim("p", "/a", content=True) == ["ok", ["claimed", *stored, "body"]]
 
@@ -431,7 +432,7 @@ def test_a_first_commit_stores_and_publishes_the_whole(shard, heard):
     heard()
     revision, version = shard.committed(
         "p", "/a", content='{"n":"é"}', checked_at=123, interval_ms=2500, polls=9,
-        fields={"digest": "d", "type": "json", "status": 200},
+        answered_at=124, fields={"digest": "d", "type": "json", "status": 200},
     )  # fmt: skip
     assert revision == version
     stored = shard.resource("/a")
@@ -446,6 +447,7 @@ def test_a_first_commit_stores_and_publishes_the_whole(shard, heard):
             "revision": revision, "previous_revision": 0, "version": version,
             "previous_version": 0, "state": "fresh", "type": "json", "checked_at": 123,
             "interval_ms": 2500, "content": '{"n":"é"}', "patch": "", "error": "",
+            "answered_at": 124,
         }  # fmt: skip
     ]
     assert shard.owned("p") == {"/a": "123"}
@@ -742,6 +744,46 @@ def test_what_nobody_owns_or_wants_any_more_is_not_unclaimed(shard):
     shard.interest("g", "/a")
     shard.run("uninterest", "g", "/a")
     assert shard.unclaimed() == set() and shard.get("interest:/a") is None
+
+
+def test_what_is_to_be_left_alone_is_retained_as_long_but_for_a_day_at_most(shard):
+    for address, wait in ("/short", 5), ("/long", 3600), ("/absurd", 10**9):
+        shard.own("p", address)
+        not_before = shard.now_ms() + wait * 1000
+        assert shard.run("defer", "p", address, not_before) == "deferred"
+        assert shard.ttl("resource:" + address) == TTL
+        shard.run("uninterest", "g", address)
+        shard.run("release", "p", address, 1)
+    assert 0 < shard.ttl("resource:/short") <= RETENTION
+    assert 3595 <= shard.ttl("resource:/long") <= 3600
+    assert shard.ttl("resource:/absurd") == 86400
+
+
+def test_only_its_owner_defers_a_resource(shard):
+    shard.own("p", "/a")
+    shard.enter("poller", "q")
+    assert shard.run("defer", "q", "/a", 5) == "held"
+    assert shard.run("defer", "p", "/b", 5) == "held"
+    shard.run("leave", "poller", "p")
+    assert shard.run("defer", "p", "/a", 5) == "lost"
+    assert shard.resource("/a").get("not_before") is None
+    assert shard.get("resource:/b") is None
+
+
+def test_what_is_noted_of_a_provider_goes_by_itself_and_leaves_its_budget(shard):
+    shard.redis.hset(PREFIX + "provider:api", "parted", "5")
+    assert shard.run("describe", "api", "interval_ms", 2000, "interval_min_ms", 1) == "ok"
+    described = {"interval_ms": "2000", "interval_min_ms": "1", "parted": "5"}
+    assert shard.get("provider:api") == described
+    assert 0 < shard.ttl("provider:api") <= TTL
+
+
+def test_prune_takes_only_what_nobody_wants(shard):
+    shard.enter("gateway", "g")
+    shard.interest("g", "/wanted")
+    shard.redis.sadd(PREFIX + "unclaimed", "/stray", "/other")
+    assert shard.run("prune", "/wanted", "/stray", "/never") == 1
+    assert shard.unclaimed() == {"/wanted", "/other"}
 
 
 def test_the_retention_is_set_once_and_not_renewed(shard):
@@ -1294,8 +1336,8 @@ def test_a_user_with_the_documented_rights_may_do_what_uricast_does_and_nothing_
         ["SSCAN", PREFIX + "unclaimed", "0", "COUNT", "9"],
         ["HSCAN", PREFIX + "owned:p", "0", "COUNT", "9"],
         ["HMGET", PREFIX + "resource:/a", "revision", "content"],
-        ["HSET", PREFIX + "provider:default", "interval_ms", "2000"],
-        ["EXPIRE", PREFIX + "provider:default", "900"],
+        ["SCARD", PREFIX + "unclaimed"],
+        ["HMGET", PREFIX + "provider:default", "interval_ms", "interval_min_ms"],
     ):  # fmt: skip
         client.execute_command(*command)
     pubsub = client.pubsub()

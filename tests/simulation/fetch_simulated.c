@@ -133,7 +133,8 @@ static void finish(struct fetch *fetch, struct fetch_result *result)
 
 static void answer(struct fetch *fetch)
 {
-	char etag[16], url[64];
+	char *url = fetch_url(NULL, fetch->resource->uri);
+	char etag[16];
 	struct fetch_result result = {
 		.status = fetch->status,
 		.url = url,
@@ -142,7 +143,6 @@ static void answer(struct fetch *fetch)
 		.started_at_ms = fetch->started_at_ms,
 	};
 
-	snprintf(url, sizeof(url), "http://upstream%s", fetch->resource->uri);
 	snprintf(etag, sizeof(etag), "\"%.8s\"",
 		digest_of(fetch->body, fetch->length).text);
 	if (fetch->status != 200)
@@ -150,6 +150,7 @@ static void answer(struct fetch *fetch)
 	else
 		content_result(fetch, &result, etag);
 	finish(fetch, &result);
+	free(url);
 }
 
 static void go_on(struct fetch *fetch, enum fetch_stage stage, int64_t most_us)
@@ -240,6 +241,23 @@ void fetcher_free(struct fetcher *fetcher)
 	while (!list_empty(&fetcher->fetches))
 		fetch_cancel(container_of(fetcher->fetches.next, struct fetch, link));
 	free(fetcher);
+}
+
+char *fetch_url(const struct catalog_provider *provider, const char *uri)
+{
+	size_t size = strlen(uri) + sizeof("http://upstream");
+	char *url = xcalloc(1, size);
+
+	(void)provider;
+	snprintf(url, size, "http://upstream%s", uri);
+	return url;
+}
+
+/* It keeps nothing. */
+void fetcher_leave(struct fetcher *fetcher, const char *name)
+{
+	(void)fetcher;
+	(void)name;
 }
 
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,

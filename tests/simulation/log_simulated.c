@@ -1,10 +1,8 @@
 /* common/log.h in virtual time: what the processes log stands in the event log. */
 #include "common/log.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "tests/simulation/world.h"
 
@@ -18,22 +16,12 @@ void log_setup(const char *program, enum log_level level)
 	log_level_now = level;
 }
 
-int log_level_parse(const char *text, enum log_level *level)
-{
-	for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
-		if (strcmp(text, level_names[i]) != 0)
-			continue;
-		*level = (enum log_level)i;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-void log_write(enum log_level level, const char *format, ...)
+void log_write(enum log_level level, const char *file, const char *format, ...)
 {
 	char line[1024];
 	va_list arguments;
 
+	(void)file;
 	if (!the_world)
 		return;
 	va_start(arguments, format);

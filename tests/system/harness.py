@@ -246,6 +246,11 @@ class Served(Process):
     def metric(self, name):
         return self.metrics()[name]
 
+    def clients(self):
+        """Connections of a gateway, of all wires."""
+        values = self.metrics()
+        return sum(values[name] for name in values if name.startswith("uricast_gateway_clients{"))
+
     def reloads(self, outcome):
         return self.metric(f'uricast_config_reloads_total{{outcome="{outcome}"}}')
 

@@ -1,11 +1,16 @@
 """Aggregates: one resource made of the same one in every region, whatever the regions do."""
 
 import asyncio
+import itertools
+import json
+import statistics
 import time
 
 import jsonpatch
+import pytest
 
 from harness import run, until
+from upstream import Answer
 
 REGIONS = ["dfw", "ord", "lon"]
 URI = "compute/servers"
@@ -215,6 +220,108 @@ def test_patches_applied_by_somebody_else_give_what_get_shows(start_fleet):
     run(test())
 
 
+class Steps:
+    """A region's list that changes when told to, and when each change was first served."""
+
+    def __init__(self, fleet, region):
+        self.region = region
+        self.numbers = itertools.count(1)
+        self.step = 0
+        self.served = {}
+        fleet.upstreams[REGIONS.index(region)].set_answer(PATH, self.answer)
+
+    def text(self):
+        return f"STEP {self.step}."
+
+    def answer(self, request):
+        self.served.setdefault(self.step, time.monotonic())
+        rows = servers(self.region, 20)
+        rows[7]["status"] = self.text()
+        return Answer(rows)
+
+    async def latency(self, client):
+        """Seconds from the answer that first shows the next change to the client."""
+        mark = client.mark()
+        self.step = next(self.numbers)
+
+        def arrival():
+            told = zip(client.texts[mark:], client.times[mark:])
+            return next((at for text, at in told if self.text() in text), None)
+
+        arrived = await client.until(arrival, f"{self.text()} from {self.region}")
+        return arrived - self.served[self.step]
+
+
+def test_bad_regions_hold_up_nothing_of_the_good_one_and_recover_at_once(start_fleet):
+    fleet = start(start_fleet, gateways=2)
+    steps = Steps(fleet, "lon")
+    medians, recovered, compared = {}, {}, 0
+
+    async def same_as_shown(client):
+        """What patches made of it is what GET shows of the same version, anywhere."""
+        await asyncio.sleep(0.1)
+        shown = [await asyncio.to_thread(get, fleet, number) for number in range(2)]
+        held = {client.held[URI][0]: client.held[URI][1]}
+        contents = [r.json for r in shown if etag(r) in held]
+        assert all(content == held[client.held[URI][0]] for content in contents)
+        return len(contents)
+
+    async def phase(name, client):
+        nonlocal compared
+        latencies = []
+        for _ in range(8):
+            latencies.append(await steps.latency(client))
+            compared += await same_as_shown(client)
+        medians[name] = statistics.median(latencies)
+
+    async def recovery(client, region):
+        began = time.monotonic()
+        set_region(fleet, region, servers(region))
+        await client.content(URI, lambda c: states(c)[region] == "fresh")
+        recovered[region] = time.monotonic() - began
+
+    async def test():
+        for region in REGIONS[:2]:
+            set_region(fleet, region, servers(region))
+        async with fleet.client() as client, fleet.client(1) as other:
+            await other.subscribe(URI)
+            await client.subscribe(URI, mode="patch")
+            await client.content(URI, lambda c: c["complete"])
+            await phase("all well", client)
+
+            set_region(fleet, "dfw", silent=True)
+            set_region(fleet, "ord", status=503)
+            failing = {"dfw": "stale", "ord": "stale", "lon": "fresh"}
+            await client.content(URI, lambda c: states(c) == failing)
+            held = client.held[URI][1]
+            assert held["regions"]["dfw"]["error"]["code"] == "upstream_timeout"
+            assert held["regions"]["ord"]["error"]["status"] == 503
+            # They keep what they had.
+            for region in REGIONS[:2]:
+                assert held["regions"][region]["content"] == servers(region)
+            await phase("two bad", client)
+
+            await recovery(client, "ord")
+            assert states(client.held[URI][1])["dfw"] == "stale"
+            await recovery(client, "dfw")
+            await phase("well again", client)
+            await other.until(
+                lambda: other.held[URI] == client.held[URI], "the same at the other"
+            )
+
+    run(test())
+    print(
+        "latency of a change in lon, ms: "
+        + ", ".join(f"{name} {1000 * s:.1f}" for name, s in medians.items())
+        + f"; recovered after {recovered} s; {compared} GETs compared"
+    )
+    assert medians["two bad"] < 3 * medians["all well"] + 0.1
+    # 503 backs off to the larger of its interval and 15 s, a timeout takes 3 s more.
+    assert recovered["ord"] < 18 + SLACK
+    assert recovered["dfw"] < 18 + 3 + SLACK
+    assert compared >= 24
+
+
 def test_who_comes_back_to_another_gateway_with_the_version_gets_nothing(start_fleet):
     fleet = start(start_fleet, gateways=2)
     for region in REGIONS:
@@ -301,9 +408,7 @@ def test_interest_interval_pause_and_refresh_reach_every_region(start_fleet):
             await client.ask({"action": "pause"})
             await until(lambda: interest() == [[]] * 3, "no interest while paused")
             await client.ask({"action": "resume"})
-            await until(
-                lambda: interest() == [["1 3600000"]] * 3, "interest again"
-            )
+            await until(lambda: interest() == [["1 3600000"]] * 3, "interest again")
         await until(lambda: interest() == [[]] * 3, "no interest")
 
     run(test())
@@ -327,3 +432,220 @@ def test_no_poller_takes_an_aggregate(start_fleet):
     assert fleet.gateways[0].resource("compute/dfw/servers").status == 200
     assert fleet.redis.owner_session(URI) is None
     assert set(fleet.upstream.targets()) == {fleet.upstream.base + PATH}
+
+
+# ---- another file ----
+
+
+def rewrite(fleet, change):
+    """Both programs read the file again after @change(services)."""
+    path = fleet.directory / "uricast.json"
+    config = json.loads(path.read_text())
+    change(config["services"])
+    path.write_text(json.dumps(config))
+    for process in fleet.pollers + fleet.gateways:
+        process.reload()
+
+
+def start_with(start_fleet, *regions):
+    def config(fleet):
+        settings = three_regions(fleet)
+        all_regions = settings["services"]["compute"]["regions"]
+        for region in set(REGIONS) - set(regions):
+            del all_regions[region]
+        settings["services"]["other"] = {"url": fleet.upstream.url, "raw": True}
+        return settings
+
+    fleet = start_fleet(gateways=2, pollers=1, config=config)
+    for region in REGIONS:
+        set_region(fleet, region, servers(region))
+    return fleet
+
+
+def add_region(fleet, region):
+    url = fleet.upstreams[REGIONS.index(region)].url
+
+    def change(services):
+        services["compute"]["regions"][region] = {"url": url}
+
+    rewrite(fleet, change)
+
+
+def remove_region(fleet, region):
+    rewrite(fleet, lambda services: services["compute"]["regions"].pop(region))
+
+
+def check_versions(client):
+    versions = [int(f["version"]) for f in client.frames if "version" in f]
+    assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize("mode", ["full", "patch"])
+def test_a_region_that_is_added_comes_with_the_next_content(start_fleet, mode):
+    fleet = start_with(start_fleet, "dfw", "ord")
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI, mode=mode)
+                await viewer.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(add_region, fleet, "lon")
+            frame = await client.next_content(URI, mark)
+            assert list(frame["content"]["regions"]) == REGIONS
+            assert frame["content"]["complete"] is True
+            assert frame["content"]["regions"]["lon"]["content"] == servers("lon")
+            # And is one of them: its changes come, too, the same on every gateway.
+            set_region(fleet, "lon", servers("lon", 4))
+            for viewer in (client, other):
+                await viewer.content(
+                    URI, lambda c: len(c["regions"]["lon"]["content"]) == 4
+                )
+            # Also on one that never knew it without.
+            fleet.new_gateway().await_ready()
+            await until(
+                lambda: len({etag(get(fleet, number)) for number in range(3)}) == 1,
+                "the same version",
+            )
+            assert not [f for f in client.frames if "state" in f]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_region_that_hangs_as_it_is_added_is_data_like_any(start_fleet):
+    fleet = start_with(start_fleet, "dfw", "ord")
+    set_region(fleet, "lon", silent=True)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(add_region, fleet, "lon")
+            frame = await client.next_content(URI, mark)
+            assert frame["content"]["complete"] is False
+            assert frame["content"]["regions"]["lon"]["error"]["code"] == "no_content"
+            # The others go on meanwhile.
+            set_region(fleet, "ord", servers("ord", 1))
+            await client.content(
+                URI, lambda c: len(c["regions"]["ord"]["content"]) == 1
+            )
+            set_region(fleet, "lon", servers("lon"))
+            await client.content(URI, lambda c: c["complete"])
+            fleet.new_gateway().await_ready()
+            await until(
+                lambda: etag(get(fleet, 0)) == etag(get(fleet, 2)), "the same version"
+            )
+        check_versions(client)
+
+    run(test())
+
+
+@pytest.mark.parametrize("mode", ["full", "patch"])
+def test_a_region_that_is_removed_goes_from_the_content_and_is_polled_no_more(
+    start_fleet, mode
+):
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI, mode=mode)
+                await viewer.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            frame = await client.next_content(URI, mark)
+            assert list(frame["content"]["regions"]) == ["dfw", "lon"]
+            assert frame["content"]["complete"] is True
+            redis = fleet.redis.client
+            await until(
+                lambda: not redis.exists("uricast:interest:compute/ord/servers"),
+                "no interest in it",
+            )
+            await until(lambda: not fleet.upstreams[1].writers, "no connection to it")
+            set_region(fleet, "lon", servers("lon", 4))
+            for viewer in (client, other):
+                await viewer.content(
+                    URI, lambda c: len(c["regions"]["lon"]["content"]) == 4
+                )
+            await until(
+                lambda: etag(get(fleet, 0)) == etag(get(fleet, 1)), "the same version"
+            )
+            assert not [f for f in client.frames if "state" in f]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_region_that_was_broken_and_is_removed_makes_it_complete(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+    set_region(fleet, "ord", status=503)
+
+    async def test():
+        async with fleet.client() as client:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: states(c)["ord"] == "error")
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            content = await client.content(URI, lambda c: c["complete"])
+            assert list(content["regions"]) == ["dfw", "lon"]
+
+    run(test())
+
+
+def test_a_service_that_is_removed_and_added_again(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+    kept = {}
+
+    async def test():
+        async with fleet.client() as client, fleet.client(1) as late:
+            await client.subscribe(URI)
+            await client.content(URI, lambda c: c["complete"])
+            mark = client.mark()
+            await asyncio.to_thread(
+                rewrite, fleet, lambda services: kept.update(services.pop("compute"))
+            )
+            stale = await client.state(URI, "stale", mark)
+            assert stale["error"]["code"] == "unknown_address"
+            refused = await late.ask({"action": "subscribe", "uri": URI})
+            assert refused["error"]["code"] == "unknown_address"
+            redis = fleet.redis.client
+            for region in REGIONS:
+                name = f"uricast:interest:compute/{region}/servers"
+                await until(lambda: not redis.exists(name), f"no interest in {region}")
+            asked = [upstream.count(PATH) for upstream in fleet.upstreams]
+
+            set_region(fleet, "lon", servers("lon", 5))
+            mark = client.mark()
+            await asyncio.to_thread(
+                rewrite, fleet, lambda services: services.update(compute=kept)
+            )
+            await client.state(URI, "fresh", mark)
+            await client.content(
+                URI, lambda c: len(c["regions"]["lon"]["content"]) == 5
+            )
+            await late.subscribe(URI)
+            await late.content(URI, lambda c: c["complete"])
+            assert [u.count(PATH) > n for u, n in zip(fleet.upstreams, asked)]
+        check_versions(client)
+
+    run(test())
+
+
+def test_a_service_that_is_added_can_be_watched_at_once(start_fleet):
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client() as client:
+            ask = {"action": "subscribe", "uri": "storage/servers"}
+            assert (await client.ask(ask))["error"]["code"] == "unknown_address"
+
+            def change(services):
+                services["storage"] = services["compute"]
+
+            await asyncio.to_thread(rewrite, fleet, change)
+            assert (await client.ask(ask))["ok"] is True
+            content = await client.content("storage/servers", lambda c: c["complete"])
+            assert list(content["regions"]) == REGIONS
+
+    run(test())

@@ -289,9 +289,10 @@ def test_the_operators_endpoints_answer(fleet):
                 assert process.monitor("/readyz").status == 200
                 assert process.monitor("/nothing").status == 404
                 assert process.metric("uricast_redis_up") == 1
-                assert process.metric("uricast_start_time_seconds") > 1.6e9
+                assert process.metric("process_start_time_seconds") > 1.6e9
             gateway = fleet.gateways[0]
-            assert gateway.metric("uricast_gateway_clients") == 1
+            assert gateway.metric('uricast_gateway_clients{wire="websocket"}') == 1
+            assert gateway.clients() == 1
             assert gateway.metric("uricast_gateway_subscriptions") == 1
             assert gateway.metric("uricast_gateway_resources") == 1
             owned = [p.metric("uricast_poller_resources") for p in fleet.pollers]

@@ -112,6 +112,10 @@ def test_the_quickstart_runs_what_it_prints_and_leaves_nothing(quickstart, tmp_p
     answer = subprocess.run(["curl", "-fsS", curl], check=True, stdout=subprocess.PIPE)
     assert json.loads(answer.stdout)[0]["id"].startswith("node")
 
+    dashboard = terminal.until(r"(http://\S+/)#/\?uri=/instances%3Fbulk=1").group(1)
+    front = subprocess.run(["curl", "-fsS", dashboard], check=True, stdout=subprocess.PIPE)
+    assert b"uricast" in front.stdout
+
     one_liner = terminal.until(r"(/usr/bin/python3 -m websockets \S+)").group(1)
     line = terminal.until(r'(\{"action": "subscribe".*\})').group(1)
     viewer = Terminal(*one_liner.split())

@@ -40,8 +40,8 @@ def asks_for_certificate(server, client):
     return context
 
 
-@pytest.fixture
-def secret_fleet(start_fleet, tmp_path, monkeypatch):
+@pytest.fixture(params=["text", "json"])
+def secret_fleet(request, start_fleet, tmp_path, monkeypatch):
     """A provider that takes every kind of secret, one that lacks its own, and a spy."""
     server, client = certificate(tmp_path, "server"), certificate(tmp_path, "client")
     monkeypatch.setenv("TEST_SECRET", SECRETS["environment"])
@@ -57,6 +57,7 @@ def secret_fleet(start_fleet, tmp_path, monkeypatch):
         fleet.closers.append(lambda: (spy.kill(), spy.wait()))
         fleet.config = {
             "log_level": "debug",
+            "log_format": request.param,
             "services": {
                 "api": {
                     "url": fleet.upstream.url,

@@ -420,11 +420,11 @@ def test_who_leaves_is_gone_within_two_seconds_and_costs_nothing(
 
     async def test():
         connections = begin_streams(gateway, count)
-        assert gateway.metric("uricast_gateway_clients") >= count
+        assert gateway.clients() >= count
         for connection in connections:
             leave(connection)
         await until(
-            lambda: gateway.metric("uricast_gateway_clients") == 0,
+            lambda: gateway.clients() == 0,
             "all of them gone",
             deadline=20 if SANITIZED else 2,
         )

@@ -29,10 +29,12 @@ def test_a_subscriber_may_ask_how_fresh_a_resource_is(small_fleet):
                 "uri",
                 "state",
                 "version",
+                "interval",
                 "checked_at",
                 "changed_at",
             ]
             assert status["state"] == "fresh"
+            assert status["interval"] == small_fleet.interval
             assert status["version"] == client.held["/nodes"][0]
             stored = small_fleet.redis.resource("/nodes")
             changed_at = instant(status["changed_at"])
@@ -69,6 +71,6 @@ def test_what_was_not_answered_yet_has_no_instants(small_fleet):
             await client.subscribe("/slow")
             await until(lambda: small_fleet.upstream.count("/slow"), "a request")
             status = await client.ask({"action": "status", "uri": "/slow"})
-            assert set(status) <= {"id", "ok", "uri", "state"}
+            assert set(status) <= {"id", "ok", "uri", "state", "interval"}
 
     run(test())

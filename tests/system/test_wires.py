@@ -384,7 +384,7 @@ def test_who_takes_nothing_for_half_a_minute_is_closed(start_fleet, wire):
         closed = "uricast_gateway_slow_closed_total"
         await until(lambda: metrics()["uricast_gateway_subscriptions"] == 1, "its hold")
         await until(lambda: metrics()[closed] == 1, "its end", deadline=60)
-        await until(lambda: metrics()["uricast_gateway_clients"] == 0, "it is gone")
+        await until(lambda: gateway.clients() == 0, "it is gone")
         reader.socket.close()
         assert http_get(gateway.port, "/").status == 200
 

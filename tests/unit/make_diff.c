@@ -52,10 +52,11 @@ static char make_diff(struct diff_patch *patch, struct document documents[2],
 	static const char outcomes[] = {'P', 'S', 'L'};
 	int outcome;
 
-	for (int i = 0; i < 2; i++) {
-		if (document_scan(&documents[i], texts[i].bytes, texts[i].length, NULL))
-			return 'E';
-	}
+	/* As the poller does. */
+	if (document_scan(&documents[1], texts[1].bytes, texts[1].length, NULL) ||
+		document_scan_like(&documents[0], &documents[1], texts[0].bytes,
+			texts[0].length, NULL))
+		return 'E';
 	outcome = diff_documents(patch, &documents[0], &documents[1], rules);
 	return outcome < 0 ? 'E' : outcomes[outcome];
 }

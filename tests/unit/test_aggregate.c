@@ -81,8 +81,10 @@ static struct catalog *make_catalog(void)
 static struct fixture *fixture_new(void)
 {
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-	const struct topic_events events = {
-		on_interest, on_interest, on_needed, on_refreshed, NULL};
+	const struct topic_events events = {.wanted = on_interest,
+		.unwanted = on_interest,
+		.needed = on_needed,
+		.refreshed = on_refreshed};
 
 	fixture->clock = clock_new(NULL);
 	fixture->catalog = make_catalog();

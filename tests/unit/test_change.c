@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static const char whole[] =
-	"12 11 10 9 fresh json 1795300980674 2000 7 4 0\n{\"a\":1}[{}]";
+	"12 11 10 9 fresh json 1795300980674 2000 7 4 0 1795300980675\n{\"a\":1}[{}]";
 
 static int parse(struct change *change, const char *message)
 {
@@ -31,6 +31,7 @@ static void a_change_gives_its_numbers_and_its_three_runs_of_bytes(void **state)
 	assert_int_equal(change.media_type.length, 0);
 	assert_int_equal(change.checked_at_ms, 1795300980674);
 	assert_int_equal(change.interval_ms, 2000);
+	assert_int_equal(change.answered_at_ms, 1795300980675);
 	assert_int_equal(change.content.length, 7);
 	assert_memory_equal(change.content.start, "{\"a\":1}", 7);
 	assert_memory_equal(change.patch.start, "[{}]", 4);
@@ -62,14 +63,27 @@ static void an_empty_content_is_a_content(void **state)
 	assert_int_equal(change.content.length, 0);
 }
 
+static void a_message_that_does_not_say_when_the_answer_came_is_understood(void **state)
+{
+	struct change change;
+
+	(void)state;
+	assert_int_equal(parse(&change, "12 11 12 10 fresh json 5 2000 2 1 0\n{}x"), 0);
+	assert_int_equal(change.answered_at_ms, 0);
+	assert_memory_equal(change.content.start, "{}", 2);
+	assert_memory_equal(change.patch.start, "x", 1);
+}
+
 static void what_is_not_a_change_is_refused(void **state)
 {
 	static const char *const messages[] = {
 		"",
 		"\n",
-		"12 11 10 9 fresh json 1 2000 0 0 0",     /* no newline */
-		"12 11 10 9 fresh json 1 2000 0 0\n",     /* a field short */
-		"12 11 10 9 fresh json 1 2000 0 0 0 0\n", /* one too many */
+		"12 11 10 9 fresh json 1 2000 0 0 0",       /* no newline */
+		"12 11 10 9 fresh json 1 2000 0 0\n",       /* a field short */
+		"12 11 10 9 fresh json 1 2000 0 0 0 0 0\n", /* one too many */
+		"12 11 10 9 fresh json 1 2000 0 0 0 \n",    /* an empty one */
+		"12 11 10 9 fresh json 1 2000 0 0 0 -1\n",
 		"12 11 10 9 fine json 1 2000 0 0 0\n",    /* no such state */
 		"12 11 10 9 unknown json 1 2000 0 0 0\n", /* never published */
 		"12 11 10 9 fresh xml 1 2000 0 0 0\n",    /* no such type */
@@ -119,6 +133,8 @@ int main(void)
 		cmocka_unit_test(a_change_gives_its_numbers_and_its_three_runs_of_bytes),
 		cmocka_unit_test(a_dash_says_that_the_content_is_not_in_the_message),
 		cmocka_unit_test(an_empty_content_is_a_content),
+		cmocka_unit_test(
+			a_message_that_does_not_say_when_the_answer_came_is_understood),
 		cmocka_unit_test(what_is_not_a_change_is_refused),
 		cmocka_unit_test(every_cut_of_a_change_is_refused),
 		cmocka_unit_test(states_have_names_and_come_back_from_them),

@@ -242,6 +242,10 @@ static const struct value text_values[] = {
 	{config_value_upstream, "http://host/a/../b", "dot segments"},
 	{config_value_upstream, "http://host//b", "double slashes"},
 	{config_value_upstream, "http://host/a b", "percent-encoded"},
+	{config_value_network, "10.0.0.0/8", NULL},
+	{config_value_network, "2001:db8::1", NULL},
+	{config_value_network, "10.0.0.0/33", "is no address and no block"},
+	{config_value_network, "localhost", "is no address and no block"},
 	{config_value_origin, "https://panel.example.com", NULL},
 	{config_value_origin, "http://localhost:8080", NULL},
 	{config_value_origin, "https://panel.example.com/", "is no origin"},
@@ -373,7 +377,7 @@ static void sizes_rates_flags_and_levels_are_read(void **state)
 	size_t size = 0;
 	double rate = 0;
 	bool flag = false;
-	int level = 0;
+	struct log_levels levels;
 
 	(void)state;
 	assert_null(config_value_body("8MiB", &size));
@@ -391,9 +395,16 @@ static void sizes_rates_flags_and_levels_are_read(void **state)
 	assert_null(config_value_flag("0", &flag));
 	assert_false(flag);
 	assert_non_null(config_value_flag("maybe", &flag));
-	assert_null(config_value_log_level("debug", &level));
-	assert_int_equal(level, LOG_DEBUG);
-	assert_non_null(config_value_log_level("loud", &level));
+	assert_null(config_value_log_level("debug", &levels));
+	assert_int_equal(levels.level, LOG_DEBUG);
+	assert_null(config_value_log_level("warn,relay=debug", &levels));
+	assert_string_equal(levels.subsystems[0].name, "relay");
+	assert_non_null(config_value_log_level("loud", &levels));
+	assert_null(config_value_log_format("json", &flag));
+	assert_true(flag);
+	assert_null(config_value_log_format("text", &flag));
+	assert_false(flag);
+	assert_non_null(config_value_log_format("xml", &flag));
 }
 
 static void a_base_url_loses_its_last_slashes(void **state)
@@ -464,7 +475,7 @@ static void a_gateway_runs_without_any_option(void **state)
 	assert_string_equal(config.redis, "redis://127.0.0.1:6379/0");
 	assert_string_equal(config.prefix, "uricast");
 	assert_int_equal(config.lease_ms, 3000);
-	assert_int_equal(config.log_level, LOG_INFO);
+	assert_int_equal(config.log_levels.level, LOG_INFO);
 	assert_null(config.metrics_listen);
 	assert_null(config.token_file);
 	assert_null(config.file);
@@ -472,6 +483,9 @@ static void a_gateway_runs_without_any_option(void **state)
 	assert_int_equal(config.limits.subscriptions, 128);
 	assert_int_equal(config.limits.message_max_bytes, 65536);
 	assert_int_equal(config.limits.messages_per_s, 50);
+	assert_int_equal(config.limits.clients_per_address, 0);
+	assert_int_equal(config.drain.delay_ms, 0);
+	assert_int_equal(config.drain.spread_ms, 5000);
 	assert_int_equal(resolve("/nodes", &target), CATALOG_OK);
 	assert_string_equal(target.provider->name, "default");
 	assert_null(target.provider->url);
@@ -495,7 +509,7 @@ static void every_option_of_a_gateway_is_read(void **state)
 	assert_string_equal(config.metrics_listen, "[::1]:9090");
 	assert_string_equal(config.prefix, "p");
 	assert_int_equal(config.lease_ms, 5000);
-	assert_int_equal(config.log_level, LOG_DEBUG);
+	assert_int_equal(config.log_levels.level, LOG_DEBUG);
 	assert_string_equal(config.token_file, "/t");
 	assert_int_equal(config.origin_count, 2);
 	assert_string_equal(config.origins[1], "https://b.example");
@@ -548,7 +562,7 @@ static void a_variable_stands_in_for_its_option(void **state)
 	assert_int_equal(provider("default")->limits.body_max_bytes, 2 << 20);
 	assert_int_equal(provider("default")->ignore_count, 3);
 	assert_string_equal(provider("default")->ignore[2], "/c");
-	assert_int_equal(config.log_level, LOG_ERROR);
+	assert_int_equal(config.log_levels.level, LOG_ERROR);
 	assert_null(config.metrics_listen);
 	config_fini(&config);
 
@@ -649,7 +663,8 @@ static void help_names_every_option_and_its_variable(void **state)
 {
 	static const char *const words[] = {"--listen", "--redis", "--config",
 		"--metrics", "--token-file", "--prefix", "--lease", "--log-level",
-		"--origin", "--check-config", "--help", "--version", "[URICAST_LISTEN]",
+		"--drain-delay", "--drain=", "--trusted-proxy", "--origin",
+		"--check-config", "--help", "--version", "[URICAST_LISTEN]",
 		"[URICAST_TOKEN_FILE]", "[URICAST_LOG_LEVEL]", "127.0.0.1:7070",
 		"Example:"};
 
@@ -681,7 +696,10 @@ static const char example[] =
 	"  \"gateway\": { \"listen\": \"0.0.0.0:7070\", \"origins\": "
 	"[\"https://panel.example.com\"],\n"
 	"    \"token_file\": \"/t\", \"metrics\": \"h:1\", \"limits\": { \"clients\": 9, "
-	"\"subscriptions\": 8, \"message\": \"2KiB\", \"messages\": \"7/s\" } },\n"
+	"\"clients_per_address\": 3, "
+	"\"subscriptions\": 8, \"message\": \"2KiB\", \"messages\": \"7/s\" },\n"
+	"    \"drain\": { \"delay\": \"2.5s\", \"spread\": 0 },\n"
+	"    \"trusted_proxies\": [\"10.0.0.0/8\", \"::1\"] },\n"
 	"  \"poller\": { \"metrics\": \"h:2\" },\n"
 	"  \"services\": {\n"
 	"    \"ganeti\":  { \"url\": \"https://localhost:5080/2//\", \"default\": true,\n"
@@ -726,6 +744,11 @@ static void the_example_reads_as_it_should(void **state)
 	assert_int_equal(config.limits.subscriptions, 8);
 	assert_int_equal(config.limits.message_max_bytes, 2048);
 	assert_int_equal(config.limits.messages_per_s, 7);
+	assert_int_equal(config.limits.clients_per_address, 3);
+	assert_int_equal(config.trusted_proxy_count, 2);
+	assert_string_equal(config.trusted_proxies[1], "::1");
+	assert_int_equal(config.drain.delay_ms, 2500);
+	assert_int_equal(config.drain.spread_ms, 0);
 
 	assert_int_equal(resolve("/nodes", &target), CATALOG_OK);
 	assert_string_equal(target.provider->url, "https://localhost:5080/2");

@@ -498,6 +498,93 @@ static char *object_with_members(size_t count, size_t again, bool escaped)
 	return text;
 }
 
+/* A list of rows with these ids, which end with 0. */
+static const char *write_rows(const int *ids)
+{
+	static char text[4096];
+	char *at = text;
+
+	at += sprintf(at, "{\"count\":[1],\"rows\":[");
+	for (; *ids; ids++)
+		at += sprintf(at,
+			"%s{\"id\":%d,\"at\":{\"x\":[%d,2]},\"s\":\"a\\u0020b\"}",
+			at[-1] == '[' ? "" : " ,\n", *ids, *ids);
+	strcpy(at, "],\"end\":{\"a\":1,\"b\":[]}}");
+	return text;
+}
+
+static void a_scan_with_help_gives_the_same_tape(void **state)
+{
+	static const int like_ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0};
+	static const int cases[][12] = {
+		{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+		{1, 2, 3, 44, 5, 6, 7, 8, 9, 10},
+		{1, 22, 33, 44, 55, 66, 77, 8, 9, 10},
+		{11, 22, 33, 44, 55, 66, 77, 88, 99, 100},
+		{1, 2, 3, 333, 4, 5, 6, 7, 8, 9, 10},
+		{1, 2, 3, 5, 6, 7, 8, 9, 10},
+		{1, 2, 9, 10},
+		{10, 9, 8, 7, 6, 5, 4, 3, 2, 1},
+		{4, 1, 2, 3, 5, 6, 9, 7, 8, 10},
+		{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		{0},
+	};
+	char *like_text = strdup(write_rows(like_ids));
+	struct document like, plain, helped;
+
+	(void)state;
+	document_init(&like);
+	document_init(&plain);
+	document_init(&helped);
+	assert_int_equal(
+		document_scan(&like, like_text, strlen(like_text), NULL), DOCUMENT_OK);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *text = write_rows(cases[i]);
+		size_t length = strlen(text);
+
+		assert_int_equal(document_scan(&plain, text, length, NULL), DOCUMENT_OK);
+		assert_int_equal(document_scan_like(&helped, &like, text, length, NULL),
+			DOCUMENT_OK);
+		assert_int_equal(plain.count, helped.count);
+		assert_memory_equal(
+			plain.tokens, helped.tokens, plain.count * sizeof(*plain.tokens));
+	}
+	document_fini(&like);
+	document_fini(&plain);
+	document_fini(&helped);
+	free(like_text);
+}
+
+static void a_scan_with_help_misses_no_mistake(void **state)
+{
+	static const char like_text[] = "[{\"a\":1},{\"b\":[2]},{\"c\":{}}]";
+	static const struct verdict cases[] = {
+		REFUSED("[{\"a\":1},{\"b\":[2]}{\"c\":{}}]", UNEXPECTED_BYTE, 18),
+		REFUSED("[{\"a\":1},{\"b\":[2]},{\"c\":{}}", ENDS_EARLY, 27),
+		REFUSED("[{\"a\":1},{\"b\":[2]},{\"c\":{}}]]", TRAILING_BYTES, 28),
+		REFUSED("[{\"a\":1},{\"b\":[2],\"b\":[2]}]", DUPLICATE_NAME, 18),
+		REFUSED("[{\"a\":1},{\"b\":[2", ENDS_EARLY, 16),
+		ACCEPTED("[[{\"a\":1},{\"b\":[2]}],{\"c\":{}}]"),
+	};
+	struct document like, document;
+
+	(void)state;
+	document_init(&like);
+	document_init(&document);
+	assert_int_equal(document_scan(&like, like_text, sizeof(like_text) - 1, NULL),
+		DOCUMENT_OK);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t offset = 0;
+
+		assert_int_equal(document_scan_like(&document, &like, cases[i].bytes,
+					 cases[i].length, &offset),
+			cases[i].error);
+		assert_int_equal(offset, cases[i].offset);
+	}
+	document_fini(&like);
+	document_fini(&document);
+}
+
 static void duplicates_are_found_in_objects_of_any_size(void **state)
 {
 	struct document document;
@@ -705,6 +792,8 @@ int main(void)
 		cmocka_unit_test(the_deepest_nesting_allowed_is_512),
 		cmocka_unit_test(the_tape_tells_types_places_and_extents),
 		cmocka_unit_test(a_document_is_filled_again_after_success_and_failure),
+		cmocka_unit_test(a_scan_with_help_gives_the_same_tape),
+		cmocka_unit_test(a_scan_with_help_misses_no_mistake),
 		cmocka_unit_test(duplicates_are_found_in_objects_of_any_size),
 		cmocka_unit_test(an_object_of_half_a_million_members_is_no_burden),
 		cmocka_unit_test(a_body_over_the_limit_is_refused_unread),

@@ -85,6 +85,36 @@ static void a_scan_without_memory_says_so_and_can_be_repeated(void **state)
 	free(text);
 }
 
+static void a_scan_with_help_without_memory_says_so_and_can_be_repeated(void **state)
+{
+	char *texts[] = {long_text(200, 0), long_text(200, 1000)};
+	struct document like, document;
+	enum document_error error;
+	int allocations = 0;
+
+	(void)state;
+	document_init(&like);
+	assert_int_equal(
+		document_scan(&like, texts[0], strlen(texts[0]), NULL), DOCUMENT_OK);
+	do {
+		document_init(&document);
+		left = allocations;
+		error = document_scan_like(
+			&document, &like, texts[1], strlen(texts[1]), NULL);
+		left = -1;
+		if (error) {
+			assert_int_equal(error, DOCUMENT_NO_MEMORY);
+			assert_int_equal(document.count, 0);
+			allocations++;
+		}
+		document_fini(&document);
+	} while (error);
+	assert_true(allocations > 3);
+	document_fini(&like);
+	free(texts[0]);
+	free(texts[1]);
+}
+
 static void a_diff_without_memory_says_so_and_can_be_repeated(void **state)
 {
 	static const char *const ignore[] = {"/last/0", "/*/*/t"};
@@ -127,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_scan_without_memory_says_so_and_can_be_repeated),
+		cmocka_unit_test(
+			a_scan_with_help_without_memory_says_so_and_can_be_repeated),
 		cmocka_unit_test(a_diff_without_memory_says_so_and_can_be_repeated),
 	};
 

@@ -69,38 +69,75 @@ static void each_process_shows_its_own_and_the_common_ones(void **state)
 	poller = metrics_write(&metrics, METRICS_POLLER, &length);
 	assert_int_equal(count_of(gateway, "uricast_poller_"), 0);
 	assert_int_equal(count_of(poller, "uricast_gateway_"), 0);
-	assert_int_equal(count_of(gateway, "\nuricast_gateway_clients "), 1);
+	assert_int_equal(count_of(gateway, "\nuricast_gateway_clients{wire="), 4);
 	assert_int_equal(count_of(poller, "\nuricast_poller_resources "), 1);
-	assert_non_null(strstr(gateway, "uricast_start_time_seconds 0\n"));
-	assert_non_null(strstr(poller, "uricast_start_time_seconds 0\n"));
+	assert_non_null(strstr(gateway, "\nprocess_start_time_seconds 0\n"));
+	assert_non_null(strstr(poller, "\nprocess_start_time_seconds 0\n"));
 	free(gateway);
 	free(poller);
 }
 
-/* What Prometheus refuses: a name that comes again after another one. */
-static void every_name_is_described_once_and_stands_together(void **state)
+static void a_histogram_counts_each_duration_in_every_bucket_that_it_fits(void **state)
 {
-	static const char *const kinds[] = {"counter", "gauge"};
 	struct metrics metrics = {0};
-	char name[128], head[160];
-	size_t length, lines = 0;
+	struct metrics_histogram *histogram =
+		&metrics.histograms[HISTOGRAM_REDIS_COMMAND];
+	size_t length;
 	char *text;
 
 	(void)state;
-	text = metrics_write(&metrics, METRICS_BOTH, &length);
-	for (char *line = strtok(strdupa(text), "\n"); line; line = strtok(NULL, "\n")) {
-		if (*line == '#')
-			continue;
-		lines++;
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, "{ "), line);
-		snprintf(head, sizeof(head), "# HELP %s ", name);
-		assert_int_equal(count_of(text, head), 1);
-		snprintf(head, sizeof(head), "# TYPE %s %s\n", name,
-			kinds[strstr(name, "_total") ? 0 : 1]);
-		assert_int_equal(count_of(text, head), 1);
-	}
-	assert_int_equal(lines, METRIC_COUNT);
+	metrics_histogram_add(histogram, -5); /* as 0 */
+	metrics_histogram_add(histogram, 100);
+	metrics_histogram_add(histogram, 101);
+	metrics_histogram_add(histogram, 61000000);
+	metrics_observe_ms(&metrics, HISTOGRAM_REDIS_COMMAND, 2);
+	text = metrics_write(&metrics, METRICS_POLLER, &length);
+	assert_non_null(strstr(text,
+		"# TYPE uricast_redis_command_duration_seconds histogram\n"
+		"uricast_redis_command_duration_seconds_bucket{le=\"0.0001\"} 2\n"
+		"uricast_redis_command_duration_seconds_bucket{le=\"0.00025\"} 3\n"));
+	assert_non_null(strstr(text, "_bucket{le=\"0.001\"} 3\n"));
+	assert_non_null(strstr(text, "_bucket{le=\"0.0025\"} 4\n"));
+	assert_non_null(strstr(text,
+		"uricast_redis_command_duration_seconds_bucket{le=\"60\"} 4\n"
+		"uricast_redis_command_duration_seconds_bucket{le=\"+Inf\"} 5\n"
+		"uricast_redis_command_duration_seconds_sum 61.002201\n"
+		"uricast_redis_command_duration_seconds_count 5\n"));
 	free(text);
+}
+
+static void what_is_kept_in_microseconds_is_shown_in_seconds(void **state)
+{
+	struct metrics metrics = {0};
+	size_t length;
+	char *text;
+
+	(void)state;
+	metrics_set(&metrics, METRIC_CPU, 1500000);
+	text = metrics_write(&metrics, METRICS_GATEWAY, &length);
+	assert_non_null(strstr(text,
+		"# TYPE process_cpu_seconds_total counter\n"
+		"process_cpu_seconds_total 1.5\n"));
+	free(text);
+}
+
+static void promtool_finds_nothing_to_say(void **state)
+{
+	struct metrics metrics = {0};
+
+	(void)state;
+	if (system("command -v promtool >/dev/null") != 0)
+		skip();
+	for (int process = METRICS_GATEWAY; process <= METRICS_BOTH; process++) {
+		FILE *promtool = popen("promtool check metrics 2>&1", "w");
+		size_t length;
+		char *text = metrics_write(&metrics, process, &length);
+
+		assert_non_null(promtool);
+		assert_int_equal(fwrite(text, 1, length, promtool), length);
+		assert_int_equal(pclose(promtool), 0);
+		free(text);
+	}
 }
 
 int main(void)
@@ -109,7 +146,10 @@ int main(void)
 		cmocka_unit_test(a_value_stands_below_its_help_and_type),
 		cmocka_unit_test(labels_share_one_help_and_type),
 		cmocka_unit_test(each_process_shows_its_own_and_the_common_ones),
-		cmocka_unit_test(every_name_is_described_once_and_stands_together),
+		cmocka_unit_test(
+			a_histogram_counts_each_duration_in_every_bucket_that_it_fits),
+		cmocka_unit_test(what_is_kept_in_microseconds_is_shown_in_seconds),
+		cmocka_unit_test(promtool_finds_nothing_to_say),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

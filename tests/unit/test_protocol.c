@@ -389,7 +389,7 @@ static void a_state_is_told_with_its_error(void **state)
 
 static void a_status_says_what_is_known_and_no_more(void **state)
 {
-	const struct protocol_status known = {RESOURCE_STALE, 7, 1000, 1};
+	const struct protocol_status known = {RESOURCE_STALE, 7, 2500, 1000, 1};
 	const struct protocol_status unknown = {0};
 	struct protocol_answer answer;
 	struct reading reading;
@@ -402,7 +402,8 @@ static void a_status_says_what_is_known_and_no_more(void **state)
 		&answer, protocol_first_uri(&reading.message), &known);
 	assert_frame(protocol_answer_end(&answer),
 		"{\"id\":1,\"ok\":true,\"uri\":\"/a\",\"state\":\"stale\","
-		"\"version\":\"7\",\"checked_at\":\"1970-01-01T00:00:01.000Z\","
+		"\"version\":\"7\",\"interval\":2.5,\"checked_at\":\"1970-01-01T00:00:01."
+		"000Z\","
 		"\"changed_at\":\"1970-01-01T00:00:00.001Z\"}");
 	document_fini(&reading.document);
 	read_message(&reading, "{\"action\":\"status\",\"uris\":[\"/a\"],\"id\":1}");

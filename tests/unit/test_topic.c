@@ -29,6 +29,8 @@ struct fixture {
 	int wanted;
 	int unwanted;
 	int needed;
+	int served;
+	int64_t answered_at_ms; /* the last that was served */
 };
 
 static void on_wanted(struct topic *topic, void *user)
@@ -49,11 +51,21 @@ static void on_needed(struct topic *topic, void *user)
 	((struct fixture *)user)->needed++;
 }
 
+static void on_served(int64_t answered_at_ms, void *user)
+{
+	struct fixture *fixture = user;
+
+	fixture->served++;
+	fixture->answered_at_ms = answered_at_ms;
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = xcalloc(1, sizeof(*fixture));
-	const struct topic_events events = {
-		.wanted = on_wanted, .unwanted = on_unwanted, .needed = on_needed};
+	const struct topic_events events = {.wanted = on_wanted,
+		.unwanted = on_unwanted,
+		.needed = on_needed,
+		.served = on_served};
 
 	fixture->clock = clock_new(NULL);
 	fixture->table = topic_table_new(fixture->clock, &events, fixture);
@@ -572,6 +584,65 @@ static void a_newer_change_overtakes_one_that_is_still_going_round(void **state)
 	free(viewers);
 }
 
+static void a_change_is_served_when_its_last_viewer_is(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer *viewers = xcalloc(VIEWERS_MAX, sizeof(*viewers));
+	struct change change = {.revision = 7,
+		.version = 7,
+		.state = RESOURCE_FRESH,
+		.interval_ms = 1,
+		.answered_at_ms = 1234,
+		.content = {"[1]", 3}};
+	struct topic *topic = NULL;
+
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		topic = watch(fixture, &viewers[i]);
+	topic_apply(topic, &change);
+	clock_run(fixture->clock); /* one slice only */
+	assert_int_equal(fixture->served, 0);
+	run(fixture);
+	assert_int_equal(fixture->served, 1);
+	assert_int_equal(fixture->answered_at_ms, 1234);
+	topic_doubt(topic, "no_poller", "nobody polls", 0);
+	run(fixture);
+	assert_int_equal(fixture->served, 1);
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		topic_unsubscribe(&viewers[i].subscription);
+	free(viewers);
+}
+
+static void a_change_whose_content_must_be_read_is_served_after_that(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer whole = {0}, patched = {.subscription.patches = true};
+	struct topic *topic = watch(fixture, &whole);
+	struct change change = {.revision = 8,
+		.previous_version = 7,
+		.version = 8,
+		.state = RESOURCE_FRESH,
+		.interval_ms = 1,
+		.answered_at_ms = 1234,
+		.patch = {"[]", 2}};
+
+	watch(fixture, &patched);
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	assert_int_equal(topic_apply(topic, &change), 0);
+	run(fixture);
+	assert_int_equal(patched.frames, 2);
+	assert_int_equal(fixture->served, 0);
+	change.patch = (struct bytes){NULL, 0};
+	change.content = (struct bytes){"[2]", 3};
+	change.answered_at_ms = 0;
+	assert_int_equal(topic_apply(topic, &change), 0);
+	run(fixture);
+	assert_int_equal(whole.frames, 2);
+	assert_int_equal(fixture->served, 1);
+	assert_int_equal(fixture->answered_at_ms, 1234);
+	topic_unsubscribe(&whole.subscription);
+	topic_unsubscribe(&patched.subscription);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -596,6 +667,8 @@ int main(void)
 		TEST(a_raw_address_counts_for_the_provider_it_belongs_to_now),
 		TEST(viewers_may_leave_while_a_change_goes_round),
 		TEST(a_newer_change_overtakes_one_that_is_still_going_round),
+		TEST(a_change_is_served_when_its_last_viewer_is),
+		TEST(a_change_whose_content_must_be_read_is_served_after_that),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,110 @@
+"""A person at the dashboard: real Chromium, with a mouse, a keyboard and eyes."""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import time
+import urllib.parse
+
+HERE = pathlib.Path(__file__).parent
+DEADLINE = 60  # seconds, on a slow machine
+
+
+class Chromium:
+    def __init__(self, log):
+        self.log = open(log, "wb")
+        self.process = subprocess.Popen(
+            ["node", HERE / "dashboard_driver.js"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+
+    def ask(self, page, method, *values):
+        self.process.stdin.write(json.dumps([page, method, *values]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"the driver of Chromium ended: see {self.log.name}"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def open(self, url, **options):
+        return Visitor(self, self.ask(None, "open", url, options))
+
+    def errors(self):
+        """That no page has caught, and what the content security policy forbade."""
+        return self.ask(None, "errors")
+
+    def close(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class Visitor:
+    """One page. do() calls what playwright calls so; see() evaluates an expression."""
+
+    def __init__(self, chromium, number):
+        self.chromium = chromium
+        self.number = number
+
+    def do(self, method, *values):
+        return self.chromium.ask(self.number, method, *values)
+
+    def see(self, expression):
+        return self.do("evaluate", expression)
+
+    def until(self, expression, deadline=DEADLINE):
+        """Waits until @expression is true in the page; returns its value."""
+        end = time.monotonic() + deadline
+        while not (value := self.see(expression)):
+            if time.monotonic() > end:
+                text = self.see("document.body.innerText.slice(0, 800)")
+                raise AssertionError(f"not within {deadline} s: {expression}\n{text}")
+            time.sleep(0.02)
+        return value
+
+    def names(self):
+        """The first column of the rows in the page, from top to bottom."""
+        return self.see(
+            """[...document.querySelectorAll(".rows .row")]
+            .sort((a, b) => a.getBoundingClientRect().y - b.getBoundingClientRect().y)
+            .map((row) => row.firstChild.textContent)"""
+        )
+
+    def row(self, name):
+        """The middle of the row with @name in its first column: x, y."""
+        return self.until(
+            f"""(() => {{
+            for (const row of document.querySelectorAll(".rows .row")) {{
+                if (row.firstChild?.textContent !== {json.dumps(name)}) continue;
+                const {{ x, y, height }} = row.getBoundingClientRect();
+                return [x + 60, y + height / 2];
+            }}
+        }})()"""
+        )
+
+    def point_at(self, name):
+        x, y = self.row(name)
+        self.do("mouse.move", x, y)
+        return x, y
+
+    def violations(self):
+        return self.do("violations")
+
+    def close(self):
+        self.do("close")
+
+
+def watch_url(base, uri, **place):
+    """The dashboard at @uri."""
+    query = urllib.parse.urlencode({"uri": uri, **place})
+    return f"{base.rstrip('/')}/#/?{query}"
