@@ -360,8 +360,7 @@ def test_a_killed_gateway_is_replaced_by_another(start, open_page):
     connect(page, [fleet.balancer.url])
     watch(page, "/nodes")
     page.until(shows(1))
-    clients = "uricast_gateway_clients"
-    serving = next(g for g in fleet.gateways if g.metric(clients) > 0)
+    serving = next(g for g in fleet.gateways if g.clients() > 0)
     serving.kill()
     killed_at = time.monotonic()
     fleet.upstream.set("/nodes", padded(2))
