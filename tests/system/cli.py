@@ -32,10 +32,8 @@ class Watching:
     """`uricast watch` while it runs: its lines as they come."""
 
     def __init__(self, *words):
-        # Whatever shell runs the tests in its background makes them ignore Ctrl-C.
-        command = ["env", "--default-signal=INT", URICAST, "watch", *map(str, words)]
         self.popen = subprocess.Popen(
-            command,
+            [URICAST, "watch", *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
