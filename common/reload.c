@@ -132,4 +132,6 @@ void reload_end(struct reload *reload)
 void reload_fini(struct reload *reload)
 {
 	uv_close((uv_handle_t *)&reload->hangup, NULL);
+	/* libuv gives a signal its default back, and that of SIGHUP is to die. */
+	signal(SIGHUP, SIG_IGN);
 }

@@ -45,4 +45,5 @@ void reload_init(struct reload *reload, uv_loop_t *loop, struct config *config,
 /** SIGHUP does nothing any more: the process is leaving. */
 void reload_end(struct reload *reload);
 
+/** The same, to the end of the process. */
 void reload_fini(struct reload *reload);

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import time
+
+import pytest
 
 from browser import HERE, WEB, milliseconds_since
 from harness import LINGER, SANITIZED, TOP, until_now
@@ -360,8 +363,7 @@ def test_a_killed_gateway_is_replaced_by_another(start, open_page):
     connect(page, [fleet.balancer.url])
     watch(page, "/nodes")
     page.until(shows(1))
-    clients = "uricast_gateway_clients"
-    serving = next(g for g in fleet.gateways if g.metric(clients) > 0)
+    serving = next(g for g in fleet.gateways if g.clients() > 0)
     serving.kill()
     killed_at = time.monotonic()
     fleet.upstream.set("/nodes", padded(2))
@@ -388,6 +390,34 @@ def test_a_gateway_that_is_stopped_hands_its_pages_over(start, open_page):
         assert page.run("return c.status.url") != serving
         assert states_told(page) == ["fresh"]
         gateway.start().await_ready()
+
+
+def stay_for_a_while(gateway):
+    """A WebSocket that does not go when told to: a gateway drains 2 s longer for it."""
+    client = socket.create_connection(("127.0.0.1", gateway.port))
+    head = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    head += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    client.sendall(f"{head}Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
+    assert client.recv(4096).startswith(b"HTTP/1.1 101")
+    return client
+
+
+@pytest.mark.parametrize("transport", ["sse", "longpoll"])
+def test_a_gateway_that_drains_is_passed_by(start, open_page, transport):
+    fleet = start(gateways=2, pollers=1)
+    fleet.upstream.set("/nodes", padded(1))
+    page = open_page()
+    with stay_for_a_while(fleet.gateways[0]):
+        fleet.gateways[0].terminate()
+        until_now(lambda: fleet.gateways[0].get("/").status == 503, "it drains")
+        connect(page, fleet.urls, transports=[transport])
+        assert page.run("return c.get('/nodes')") == padded(1)
+        for _ in range(5):
+            page.run("c.close()")
+            connect(page, fleet.urls, transports=[transport])
+            watch(page, "/nodes")
+            page.until(shows(1))
+    assert set(states_told(page)) == {"fresh"}
 
 
 def test_without_any_gateway_what_is_held_is_stale_until_one_is_back(start, open_page):

@@ -1,5 +1,6 @@
 """Fixtures: fleets of real processes that are always gone after the test."""
 
+import signal
 import warnings
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="websockets")
 
 from harness import Fleet  # noqa: E402
+
+# A shell without job control has what it puts into its background ignore Ctrl-C, and
+# that would hold for all that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -318,7 +318,9 @@ def test_a_process_that_leaves_ignores_it(start_fleet):
     fleet, _ = start_with(start_fleet, keep_only, gateways=1, pollers=1)
     for process in fleet.gateways + fleet.pollers:
         process.terminate()
-        process.hang_up()
+        while process.alive:
+            process.hang_up()
+            time.sleep(0.01)
         assert process.wait() == 0
 
 

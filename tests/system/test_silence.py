@@ -73,8 +73,7 @@ def test_who_only_answers_pings_is_kept_and_who_does_not_is_closed(start_fleet):
             # It was told the content, and pinged once.
             assert b'"content":{"n":1}' in deaf.received
             assert deaf.received.count(b"\x89\x01\x00") == 1
-            name = "uricast_gateway_clients"
-            await until(lambda: gateway.metric(name) == 1, "its end")
+            await until(lambda: gateway.clients() == 1, "its end")
 
             await asyncio.sleep(began + 90 - time.monotonic())
             assert silent.open

@@ -196,7 +196,8 @@ export class Link {
 			fullJitter(this.#attempt, this.#timing),
 		);
 		this.#graceTimer ??= setTimeout(() => this.#lost(), this.#timing.grace);
-		if (error) this.#lost(error);
+		/* One that is about to stop is as good as gone: the next may be there. */
+		if (error && error.code !== "draining") this.#lost(error);
 		else this.#tellTrying();
 	}
 
