@@ -37,7 +37,7 @@ static void free_channels(struct connection *connection)
 
 static void connection_release(struct connection *connection)
 {
-	if (--connection->references > 0)
+	if (--connection->references > 0 || connection->open_at_server)
 		return;
 	free_channels(connection);
 	list_remove(&connection->in_all);
@@ -109,6 +109,7 @@ static bool hold(struct wire *wire, struct packet *packet)
 	return true;
 }
 
+/* The caller holds a reference: letting go of it may free the connection. */
 static void forget_at_server(struct connection *connection)
 {
 	if (!connection->open_at_server)
@@ -116,7 +117,6 @@ static void forget_at_server(struct connection *connection)
 	connection->open_at_server = false;
 	free_channels(connection);
 	list_remove(&connection->link);
-	connection_release(connection);
 }
 
 static void send_down(struct packet *packet);
@@ -128,7 +128,6 @@ static void at_server(struct packet *packet)
 
 	if (packet->kind == PACKET_OPEN && server_accepts(server)) {
 		connection->open_at_server = true;
-		connection->references++;
 		server_accept(server, connection);
 	} else if (packet->kind == PACKET_OPEN && !server_is_silent(server)) {
 		send_down(packet_new(connection, PACKET_END));

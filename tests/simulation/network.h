@@ -37,7 +37,7 @@ struct wire {
 struct connection {
 	struct list link;   /* of the server's open ones, oldest first */
 	struct list in_all; /* of the network's */
-	int references;
+	int references;     /* the client's, packets'; open_at_server is the server's */
 	struct world *world;
 	struct server *server;
 	struct actor *actor;                    /* NULL once it has died */

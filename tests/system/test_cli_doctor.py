@@ -85,7 +85,7 @@ def test_a_setting_of_redis_that_harms_is_found(redis, setting, value, check, te
 
 
 def test_a_redis_that_is_full_is_found(redis):
-    redis.client.config_set("maxmemory", "1mb")
+    redis.client.config_set("maxmemory", "100kb")
     redis.client.config_set("maxmemory-policy", "noeviction")
     findings = doctor(redis)
     assert "OOM" in findings["writes"]["message"]
