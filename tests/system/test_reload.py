@@ -137,8 +137,9 @@ def test_a_service_comes_one_goes_one_changes_and_no_other_subscriber_notices(st
         assert still.mark() == mark, still.frames[mark:]
         for number in range(len(STILL)):
             times = kept.asked(f"/still/{number}", started)
-            assert 0.4 < min(gaps(times)) and max(gaps(times)) < 0.8, gaps(times)
-        assert 0.4 < min(gaps(kept.asked("/busy", started)))
+            # Where a poll is left out, a gap is 1 s; less is a busy machine.
+            assert 0.3 < min(gaps(times)) and max(gaps(times)) < 0.95, gaps(times)
+        assert 0.3 < min(gaps(kept.asked("/busy", started)))
         assert all("patch" in frame for frame in busy.frames[busy_mark:])
         assert gone.count("/a", silent) == 0
         assert former.count("/a", silent) == 0
