@@ -105,13 +105,12 @@ static const struct setting settings[] = {
 		GATEWAY, GROUP_CLIENTS, true, config_value_network,
 		FIELD(config.trusted_proxies), FIELD(config.trusted_proxy_count)},
 	{"drain-delay", "SECONDS",
-		"Fail /readyz and go on serving for this long first, so that load "
+		"Before that fail /readyz and go on serving for this long, so that load "
 		"balancers notice (default 0)",
 		GATEWAY, GROUP_DRAIN, false, config_value_drain,
 		FIELD(config.drain.delay_ms), 0},
 	{"drain", "SECONDS",
-		"Then send clients away, evenly over this long; 0: all at once (default "
-		"5)",
+		"Send clients away evenly over this long; 0: all at once (default 5)",
 		GATEWAY, GROUP_DRAIN, false, config_value_drain,
 		FIELD(config.drain.spread_ms), 0},
 	{"prefix", "TEXT", "Begins every key in Redis (default uricast)", BOTH,
@@ -155,7 +154,7 @@ static const char *const program_names[] = {
 };
 
 static const char *const program_texts[] = {
-	[CONFIG_GATEWAY] = "Terminates clients: they subscribe to the URIs of an HTTP "
+	[CONFIG_GATEWAY] = "Serves clients: they subscribe to the URIs of an HTTP "
 			   "API over WebSocket, "
 			   "SSE or long-polling, and get every change pushed.\v"
 			   "Every option may also be given by the environment variable "
