@@ -109,11 +109,6 @@ void client_flush(struct client *client)
 			return;
 }
 
-bool client_owes(const struct client *client)
-{
-	return !list_empty(&client->answers) || !list_empty(&client->owing);
-}
-
 static void owe(struct hold *hold)
 {
 	if (list_empty(&hold->in_owing))

@@ -432,11 +432,6 @@ uint32_t server_count_clients(struct server *server)
 	return server->client_count;
 }
 
-int server_port(const struct server *server)
-{
-	return listener_port(server->listener);
-}
-
 /* ---- the end ---- */
 
 static size_t drain_some(struct server *server, enum drain_wire wire, size_t most)

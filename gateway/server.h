@@ -61,6 +61,3 @@ void server_drain(struct server *server, int64_t spread_ms,
 
 /** Runs the loop for what libwebsockets closes. Accepts NULL. */
 void server_free(struct server *server);
-
-/** Where it listens. */
-int server_port(const struct server *server);
