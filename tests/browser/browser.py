@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import http.server
-import json
 import pathlib
 import random
 import subprocess
