@@ -399,8 +399,7 @@ struct server *server_new(const struct server_settings *settings, const char **e
 	return server;
 }
 
-bool server_reload(
-	struct server *server, const struct config *config, const char **error)
+bool server_reload(struct server *server, const struct config *config, const char **error)
 {
 	struct access *access = read_access(config, error);
 
