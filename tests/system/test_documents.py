@@ -13,8 +13,8 @@ DOCUMENTS = [
     *sorted((TOP / "docs/man").glob("*.[18]")),
 ]
 PLACES = ("common", "gateway", "poller", "tests", "deploy", "docs")
-# Made by whoever runs a fleet, see docs/operations.md.
-MADE = re.compile(r"deploy/(secrets(/|$)|\.env$)")
+# Made by whoever runs a fleet or a benchmark.
+MADE = re.compile(r"deploy/(secrets(/|$)|\.env$)|docs/benchmarks\.md$")
 
 
 def name(path):
