@@ -1,13 +1,13 @@
 #include "common/config_options.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/config_value.h"
+#include "common/config_variable.h"
 #include "common/memory.h"
 
 #define GATEWAY (1u << CONFIG_GATEWAY)
@@ -105,13 +105,12 @@ static const struct setting settings[] = {
 		GATEWAY, GROUP_CLIENTS, true, config_value_network,
 		FIELD(config.trusted_proxies), FIELD(config.trusted_proxy_count)},
 	{"drain-delay", "SECONDS",
-		"Fail /readyz and go on serving for this long first, so that load "
+		"Before that fail /readyz and go on serving for this long, so that load "
 		"balancers notice (default 0)",
 		GATEWAY, GROUP_DRAIN, false, config_value_drain,
 		FIELD(config.drain.delay_ms), 0},
 	{"drain", "SECONDS",
-		"Then send clients away, evenly over this long; 0: all at once (default "
-		"5)",
+		"Send clients away evenly over this long; 0: all at once (default 5)",
 		GATEWAY, GROUP_DRAIN, false, config_value_drain,
 		FIELD(config.drain.spread_ms), 0},
 	{"prefix", "TEXT", "Begins every key in Redis (default uricast)", BOTH,
@@ -155,7 +154,7 @@ static const char *const program_names[] = {
 };
 
 static const char *const program_texts[] = {
-	[CONFIG_GATEWAY] = "Terminates clients: they subscribe to the URIs of an HTTP "
+	[CONFIG_GATEWAY] = "Serves clients: they subscribe to the URIs of an HTTP "
 			   "API over WebSocket, "
 			   "SSE or long-polling, and get every change pushed.\v"
 			   "Every option may also be given by the environment variable "
@@ -177,13 +176,11 @@ static const char *const program_texts[] = {
 
 /* ---- what was given ---- */
 
-#define VARIABLE_MAX 64
-
 /* Texts given for each option, by the command line or else the environment. */
 struct given {
 	char **texts;
 	size_t count;
-	char where[VARIABLE_MAX]; /* "--redis" or "URICAST_REDIS" */
+	char where[CONFIG_VARIABLE_SIZE]; /* "--redis" or "URICAST_REDIS" */
 };
 
 struct options {
@@ -192,15 +189,6 @@ struct options {
 	bool answered;                    /* --help or --version */
 	struct given given[SETTING_COUNT];
 };
-
-static void variable_name(char *variable, const struct setting *setting)
-{
-	char *at = variable + sprintf(variable, "URICAST_");
-
-	for (const char *name = setting->name; *name; name++)
-		*at++ = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
-	*at = '\0';
-}
 
 static void add_given(struct given *given, const char *text, size_t length)
 {
@@ -213,11 +201,9 @@ static void add_given(struct given *given, const char *text, size_t length)
 static void read_variable(const struct setting *setting, struct given *given)
 {
 	static const char separators[] = " ,\t\n";
-	char variable[VARIABLE_MAX];
-	const char *value;
+	char variable[CONFIG_VARIABLE_SIZE];
+	const char *value = getenv(config_variable_name(variable, setting->name));
 
-	variable_name(variable, setting);
-	value = getenv(variable);
 	if (given->count > 0 || !value)
 		return;
 	strcpy(given->where, variable);
@@ -242,15 +228,10 @@ enum { KEY_USAGE = 0x2000 };
 
 static char *help_with_variable(int key, const char *text, void *user)
 {
-	char variable[VARIABLE_MAX], *with;
-
 	(void)user;
 	if (key < KEY_OPTION || key >= (int)(KEY_OPTION + SETTING_COUNT) || !text)
 		return (char *)text;
-	variable_name(variable, &settings[key - KEY_OPTION]);
-	if (asprintf(&with, "%s [%s]", text, variable) < 0)
-		return (char *)text;
-	return with;
+	return config_variable_help(text, settings[key - KEY_OPTION].name);
 }
 
 static error_t answer(struct options *options)

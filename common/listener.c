@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,6 @@ struct listener {
 	void *user;
 	uv_poll_t poll;
 	uv_timer_t rest;
-	bool paused;
 	int open_handles;
 };
 
@@ -177,8 +177,7 @@ static void on_rested(uv_timer_t *rest)
 {
 	struct listener *listener = rest->data;
 
-	if (!listener->paused)
-		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
 /* The connection stays in the backlog: looking at once again would only spin. */
@@ -260,17 +259,6 @@ struct listener *listener_new(uv_loop_t *loop, const char *address,
 int listener_port(const struct listener *listener)
 {
 	return listener->port;
-}
-
-void listener_pause(struct listener *listener, bool paused)
-{
-	if (listener->paused == paused)
-		return;
-	listener->paused = paused;
-	if (paused)
-		uv_poll_stop(&listener->poll);
-	else if (!uv_is_active((uv_handle_t *)&listener->rest))
-		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
 void listener_free(struct listener *listener)

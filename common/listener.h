@@ -7,7 +7,6 @@
  * connections to lws_adopt_socket_vhost().
  */
 
-#include <stdbool.h>
 #include <uv.h>
 
 struct listener;
@@ -27,9 +26,6 @@ struct listener *listener_new(uv_loop_t *loop, const char *address,
 
 /** The port it really listens on. */
 int listener_port(const struct listener *listener);
-
-/** Stops or goes on accepting; clients wait in the backlog meanwhile. */
-void listener_pause(struct listener *listener, bool paused);
 
 /** Needs one more turn of the loop for its handle. Accepts NULL. */
 void listener_free(struct listener *listener);

@@ -54,16 +54,6 @@ struct web *web_new(
 	return web;
 }
 
-struct lws_context *web_context(const struct web *web)
-{
-	return web->context;
-}
-
-struct lws_vhost *web_vhost(const struct web *web)
-{
-	return web->vhost;
-}
-
 struct lws *web_adopt(struct web *web, int fd)
 {
 	return lws_adopt_socket_vhost(web->vhost, fd);

@@ -22,9 +22,6 @@ struct web;
 struct web *web_new(uv_loop_t *loop, const struct lws_context_creation_info *info,
 	const char **error);
 
-struct lws_context *web_context(const struct web *web);
-struct lws_vhost *web_vhost(const struct web *web);
-
 /** Hands an accepted connection over; it is closed where libwebsockets does not take it.
  */
 struct lws *web_adopt(struct web *web, int fd);

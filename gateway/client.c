@@ -132,11 +132,6 @@ void client_flush(struct client *client)
 	wire->let_go(client);
 }
 
-bool client_owes(const struct client *client)
-{
-	return !list_empty(&client->answers) || !list_empty(&client->owing);
-}
-
 static void owe(struct hold *hold)
 {
 	if (list_empty(&hold->in_owing))

@@ -117,6 +117,3 @@ void client_write_versions(
 
 /** Sends what is waiting, as far as the wire takes it. */
 void client_flush(struct client *client);
-
-/** Whether anything is waiting. */
-bool client_owes(const struct client *client);

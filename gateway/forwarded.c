@@ -8,17 +8,6 @@
 
 /* ---- one hop ---- */
 
-static struct bytes trim(struct bytes text)
-{
-	while (text.length > 0 && strchr(" \t", text.start[0]) != NULL) {
-		text.start++;
-		text.length--;
-	}
-	while (text.length > 0 && strchr(" \t", text.start[text.length - 1]) != NULL)
-		text.length--;
-	return text;
-}
-
 static bool is_port(struct bytes text)
 {
 	if (text.length < 2 || text.length > 6 || text.start[0] != ':')
@@ -84,7 +73,7 @@ static bool read_forwarded_hop(struct bytes text, struct network_address *addres
 		size_t length = end != NULL ? (size_t)(end - text.start) : text.length;
 		size_t taken = end != NULL ? length + 1 : length;
 
-		if (read_for(trim((struct bytes){text.start, length}), &value)) {
+		if (read_for(bytes_trim((struct bytes){text.start, length}), &value)) {
 			if (node.start != NULL)
 				return false;
 			node = value;
@@ -123,7 +112,7 @@ static bool walk_list(struct walk *walk, struct bytes list)
 		const char *hop = comma != NULL ? comma + 1 : list.start;
 		struct bytes text = {hop, list.length - (size_t)(hop - list.start)};
 
-		if (!walk->read_hop(trim(text), &walk->client) ||
+		if (!walk->read_hop(bytes_trim(text), &walk->client) ||
 			!is_trusted(walk->trust, &walk->client))
 			return false;
 		if (comma == NULL)

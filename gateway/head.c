@@ -15,6 +15,17 @@ bool bytes_are(struct bytes bytes, const char *text)
 		memcmp(bytes.start, text, bytes.length) == 0;
 }
 
+struct bytes bytes_trim(struct bytes text)
+{
+	while (text.length > 0 && strchr(" \t", text.start[0]) != NULL) {
+		text.start++;
+		text.length--;
+	}
+	while (text.length > 0 && strchr(" \t", text.start[text.length - 1]) != NULL)
+		text.length--;
+	return text;
+}
+
 static bool bytes_are_any_case(struct bytes bytes, const char *text)
 {
 	return bytes.length == strlen(text) &&
@@ -66,17 +77,6 @@ static struct bytes take_line(struct bytes *rest)
 	rest->start = end + 2;
 	rest->length -= line.length + 2;
 	return line;
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.length > 0 && strchr(" \t", text.start[0]) != NULL) {
-		text.start++;
-		text.length--;
-	}
-	while (text.length > 0 && strchr(" \t", text.start[text.length - 1]) != NULL)
-		text.length--;
-	return text;
 }
 
 static enum head_method method_of(struct bytes name)
@@ -144,7 +144,7 @@ static const char *parse_field(struct head *head, struct bytes line)
 	if (head->field_count == HEAD_FIELDS_MAX)
 		return "there are more than 64 headers";
 	head->fields[head->field_count].name = name;
-	head->fields[head->field_count].value = trim(line);
+	head->fields[head->field_count].value = bytes_trim(line);
 	head->field_count++;
 	return NULL;
 }
@@ -213,9 +213,9 @@ bool head_has_word(const struct head *head, const char *name, const char *word)
 		if (!bytes_are_any_case(head->fields[i].name, name))
 			continue;
 		while (take_until(&list, ',', &entry))
-			if (bytes_are_any_case(trim(entry), word))
+			if (bytes_are_any_case(bytes_trim(entry), word))
 				return true;
-		if (bytes_are_any_case(trim(list), word))
+		if (bytes_are_any_case(bytes_trim(list), word))
 			return true;
 	}
 	return false;

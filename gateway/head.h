@@ -61,3 +61,6 @@ long head_decode(struct bytes text, char *buffer);
 
 /** Whether @bytes are exactly @text. */
 bool bytes_are(struct bytes bytes, const char *text);
+
+/** @text without the spaces and tabs around it. */
+struct bytes bytes_trim(struct bytes text);

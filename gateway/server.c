@@ -399,8 +399,7 @@ struct server *server_new(const struct server_settings *settings, const char **e
 	return server;
 }
 
-bool server_reload(
-	struct server *server, const struct config *config, const char **error)
+bool server_reload(struct server *server, const struct config *config, const char **error)
 {
 	struct access *access = read_access(config, error);
 
@@ -430,11 +429,6 @@ uint32_t server_count_clients(struct server *server)
 		server->client_count - values[METRIC_CLIENTS_WEBSOCKET] -
 			values[METRIC_CLIENTS_SSE] - values[METRIC_CLIENTS_LONGPOLL]);
 	return server->client_count;
-}
-
-int server_port(const struct server *server)
-{
-	return listener_port(server->listener);
 }
 
 /* ---- the end ---- */

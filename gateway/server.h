@@ -36,10 +36,11 @@ struct server_settings {
 struct server *server_new(const struct server_settings *settings, const char **error);
 
 /**
- * Puts the access rules, limits and catalog of @config into force, for what clients do from
- * now on. Its strings must stay until the next time.
+ * Puts the access rules, limits and catalog of @config into force, for what clients do
+ * from now on. Its strings must stay until the next time.
  *
- * Returns false with a sentence in @error, as server_new() does: nothing has changed then.
+ * Returns false with a sentence in @error, as server_new() does: nothing has changed
+ * then.
  */
 bool server_reload(
 	struct server *server, const struct config *config, const char **error);
@@ -61,6 +62,3 @@ void server_drain(struct server *server, int64_t spread_ms,
 
 /** Runs the loop for what libwebsockets closes. Accepts NULL. */
 void server_free(struct server *server);
-
-/** Where it listens. */
-int server_port(const struct server *server);

@@ -169,7 +169,9 @@ static void allow_reading(struct site_request *request)
 		snprintf(request->headers, sizeof(request->headers),
 			"Access-Control-Allow-Origin: %s\r\n"
 			"Access-Control-Expose-Headers: Age, Cache-Status, ETag, "
-			"Preference-Applied, Uricast-Error, Uricast-State\r\n"
+			"Preference-Applied, Retry-After, Uricast-Changed-At, "
+			"Uricast-Checked-At, Uricast-Error, Uricast-Interval, "
+			"Uricast-State\r\n"
 			"Vary: Origin\r\n",
 			request->origin);
 }

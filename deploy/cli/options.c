@@ -1,7 +1,6 @@
 #include "deploy/cli/options.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "common/config_mistake.h"
 #include "common/config_value.h"
+#include "common/config_variable.h"
 #include "common/memory.h"
 
 #define WATCH (1u << COMMAND_WATCH)
@@ -195,27 +195,14 @@ struct reading {
 	struct config_mistakes mistakes;
 };
 
-static void variable_name(char *variable, const char *option)
-{
-	char *at = variable + sprintf(variable, "URICAST_");
-
-	for (; *option; option++)
-		*at++ = *option == '-' ? '_' : (char)toupper((unsigned char)*option);
-	*at = '\0';
-}
-
 static char *help_with_variable(int key, const char *text, void *user)
 {
-	char variable[NAME_MAX_BYTES], *with;
 	size_t index = (size_t)key - KEY_OPTION;
 
 	(void)user;
 	if (key < KEY_OPTION || index >= SETTING_COUNT || !settings[index].variable)
 		return (char *)(uintptr_t)text;
-	variable_name(variable, settings[index].name);
-	if (asprintf(&with, "%s [%s]", text, variable) < 0)
-		return (char *)(uintptr_t)text;
-	return with;
+	return config_variable_help(text, settings[index].name);
 }
 
 static void take(struct reading *reading, const struct setting *setting,
@@ -237,7 +224,7 @@ static void take(struct reading *reading, const struct setting *setting,
 
 static void take_variables(struct reading *reading)
 {
-	char variable[NAME_MAX_BYTES];
+	char variable[CONFIG_VARIABLE_SIZE];
 
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		const char *value;
@@ -245,8 +232,7 @@ static void take_variables(struct reading *reading)
 		if (reading->given[i] || !settings[i].variable ||
 			!(settings[i].commands & 1u << reading->command))
 			continue;
-		variable_name(variable, settings[i].name);
-		value = getenv(variable);
+		value = getenv(config_variable_name(variable, settings[i].name));
 		if (value && *value)
 			take(reading, &settings[i], variable, value);
 	}

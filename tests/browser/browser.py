@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import http.server
-import json
 import pathlib
 import random
-import shutil
 import subprocess
 import threading
 import time
 
+from driver import Driver
 from harness import TOP, free_port
 
 HERE = pathlib.Path(__file__).parent
@@ -28,41 +27,17 @@ def bundle(entry, output, *options):
     return pathlib.Path(output)
 
 
-class Browser:
+class Browser(Driver):
     def __init__(self, log):
-        self.log = open(log, "wb")
-        self.process = subprocess.Popen(
-            ["node", HERE / "driver.js"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
+        super().__init__("driver.js", log)
         self.count = 0
 
     def ask(self, action, **more):
         self.count += 1
-        message = {"id": self.count, "do": action, **more}
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, f"the driver of Chromium ended: see {self.log.name}"
-        answer = json.loads(line)
-        assert "error" not in answer, answer["error"]
-        return answer.get("value")
+        return self.say({"id": self.count, "do": action, **more})
 
     def open(self, url):
         return Page(self, self.ask("open", url=url))
-
-    def close(self):
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
 
 
 class Page:

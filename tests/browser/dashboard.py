@@ -1,35 +1,20 @@
 """A person at the dashboard: real Chromium, with a mouse, a keyboard and eyes."""
 
-import contextlib
 import json
-import pathlib
-import subprocess
 import time
 import urllib.parse
 
-HERE = pathlib.Path(__file__).parent
+from driver import Driver
+
 DEADLINE = 60  # seconds, on a slow machine
 
 
-class Chromium:
+class Chromium(Driver):
     def __init__(self, log):
-        self.log = open(log, "wb")
-        self.process = subprocess.Popen(
-            ["node", HERE / "dashboard_driver.js"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
+        super().__init__("dashboard_driver.js", log)
 
     def ask(self, page, method, *values):
-        self.process.stdin.write(json.dumps([page, method, *values]) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, f"the driver of Chromium ended: see {self.log.name}"
-        answer = json.loads(line)
-        assert "error" not in answer, answer["error"]
-        return answer["value"]
+        return self.say([page, method, *values])
 
     def open(self, url, **options):
         return Visitor(self, self.ask(None, "open", url, options))
@@ -37,16 +22,6 @@ class Chromium:
     def errors(self):
         """That no page has caught, and what the content security policy forbade."""
         return self.ask(None, "errors")
-
-    def close(self):
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
 
 
 class Visitor:

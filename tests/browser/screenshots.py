@@ -52,8 +52,7 @@ def picture_table(chromium, base, scheme):
     x, y = page.row(page.names()[3])
     page.do("mouse.click", x, y)
     page.until('document.querySelector(".waiting").checkVisibility()')
-    before = page.see("document.getAnimations().length")
-    page.until(f"document.getAnimations().length > {before}")
+    page.until("document.getAnimations().some((flash) => flash.currentTime < 100)")
     page.do("screenshot", {"path": str(OUTPUT / f"table-{scheme}.png")})
     page.close()
 

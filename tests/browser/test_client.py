@@ -829,9 +829,7 @@ def test_the_hook_shows_changes_and_shares_one_subscription(small, open_page):
 def test_the_table_of_the_documentation_lives(small, site, chromium):
     text = (TOP / "docs/browser.md").read_text()
     example = text.split("```html\n")[1].split("```")[0]
-    example = example.replace("http://127.0.0.1:7070/uricast.js", "/uricast.js")
-    urls = json.dumps({"urls": small.urls})
-    example = example.replace("connect()", f"connect({urls})")
+    example = example.replace("http://127.0.0.1:7070/", small.urls[0])
     site.files["/example.html"] = ("text/html", example.encode())
     nodes = [{"name": "node1", "mfree": 100, "load": 0.5}]
     small.upstream.set("/nodes?bulk=1", nodes)

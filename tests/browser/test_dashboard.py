@@ -1,6 +1,5 @@
 """The dashboard, in real Chromium, on real gateways and pollers."""
 
-import json
 
 import pytest
 

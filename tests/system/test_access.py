@@ -6,7 +6,7 @@ import json
 import pytest
 
 from client import Refused
-from harness import SANITIZED, run, until
+from harness import SANITIZED, run, until, until_now
 from upstream import Answer
 
 
@@ -75,6 +75,29 @@ def test_listed_origins_may_connect(start_fleet):
                     pass
 
     run(test())
+
+
+def test_a_page_of_a_listed_origin_may_read_all_that_it_is_told(start_fleet):
+    page = {"Origin": "https://panel.example.com"}
+    fleet = start_fleet(
+        gateways=1, pollers=1, gateway_options=["--origin", page["Origin"]]
+    )
+    fleet.upstream.set("/a", {"n": 1})
+    gateway = fleet.gateways[0]
+    simple = {"Cache-Control", "Content-Length", "Content-Type"}  # Fetch, 2.2.2
+    for path in ("/uricast.js", "/fleet", "/resource?uri=/a", "/nothing"):
+        headers = gateway.get(path, page).headers
+        assert headers["Access-Control-Allow-Origin"] == page["Origin"], path
+    until_now(
+        lambda: gateway.resource("/a").headers.get("Uricast-Interval"),
+        "the answer has all of its headers",
+    )
+    headers = gateway.resource("/a", headers=page).headers
+    readable = set(headers["Access-Control-Expose-Headers"].split(", ")) | simple
+    told = {name for name in headers if name in ("Age", "Cache-Status", "ETag")}
+    told |= {name for name in headers if name.startswith("Uricast-")}
+    assert len(told) == 6
+    assert told <= readable
 
 
 def test_a_name_that_was_made_to_point_here_is_refused(shared_fleet):

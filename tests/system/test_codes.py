@@ -6,8 +6,8 @@ from harness import TOP
 
 # How the sources spell them: the first text that one of these calls is given.
 SAID = re.compile(
-    r"\b(?:refusal_set|http_refuse|refuse|doubt|fetch_failure_set|take_failure)"
-    r"\([^;\"]*?\"([a-z]+_[a-z_]+)\""
+    r"\b(?:refusal_set|\w*refuse|doubt|fetch_failure_set|take_failure)"
+    r"\([^;\"]*?\"([a-z_]+)\""
     r"|\"(upstream_[a-z_]+)\""
     r"|\\\"code\\\":\\\"([a-z_]+)"
 )

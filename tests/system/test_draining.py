@@ -11,7 +11,7 @@ import time
 import pytest
 
 from client import Refused
-from harness import http_get, run, until
+from harness import run, until
 from upstream import Answer
 
 CLIENTS = 200  # while the fleet is rolled

@@ -125,6 +125,11 @@ def test_the_quickstart_runs_what_it_prints_and_leaves_nothing(quickstart, tmp_p
     viewer.popen.kill()
     viewer.popen.wait()
 
+    status = terminal.until(r"(\S+/uricast) (status --redis \S+)")
+    command = [TOP / status.group(1), *status.group(2).split()]
+    picture = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    assert picture.stdout.count("\ng") == 2, "a line for each gateway"
+
     redis = re.search(r"(redis-cli -p \d+) hgetall (\S+)", terminal.output)
     command = [*redis.group(1).split(), "hget", redis.group(2), "state"]
     state = subprocess.run(command, check=True, stdout=subprocess.PIPE)

@@ -308,27 +308,6 @@ static void every_spelling_listens(void **state)
 	}
 }
 
-static void a_paused_listener_takes_nobody_until_it_goes_on(void **state)
-{
-	struct world *world = *state;
-	const char *error = NULL;
-	struct listener *listener =
-		listener_new(&world->loop, "127.0.0.1:0", count_and_close, world, &error);
-	int fd;
-
-	assert_non_null(listener);
-	listener_pause(listener, true);
-	fd = connect_to(listener_port(listener));
-	for (int i = 0; i < 10; i++)
-		uv_run(&world->loop, UV_RUN_ONCE);
-	assert_int_equal(world->accepted, 0);
-	listener_pause(listener, false);
-	read_answer(world, fd, NULL);
-	assert_int_equal(world->accepted, 1);
-	close(fd);
-	listener_free(listener);
-}
-
 static int quiet(void **state)
 {
 	(void)state;
@@ -350,7 +329,6 @@ int main(void)
 		TEST(a_port_in_use_is_told_by_its_address),
 		TEST(an_address_that_is_none_is_refused),
 		TEST(every_spelling_listens),
-		TEST(a_paused_listener_takes_nobody_until_it_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, quiet, NULL);
