@@ -58,7 +58,8 @@ struct redis_events {
  *         -ENOTCONN    not sent: the link was down
  *         -ECONNRESET  sent, and the connection was lost or timed out: it may have run
  *         -EAGAIN      Redis cannot now (LOADING, BUSY, READONLY, MASTERDOWN): not run
- *         -ENOSPC      Redis has no room (OOM, MISCONF): not run
+ *         -ENOSPC      Redis stores nothing now (OOM, MISCONF): not run; logged once a
+ *                      minute
  *         -EACCES      refused, see on_refused
  *         -EPROTO      any other error reply; logged
  *

@@ -14,6 +14,7 @@
 #define RETRY_MOST_MS 1000
 #define RETRY_REFUSED_MS 10000
 #define COMPLAIN_EVERY_MS 1000
+#define NO_ROOM_EVERY_MS 60000
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static const char *const state_names[] = {
@@ -369,7 +370,7 @@ enum question {
 	ASK_AUTH,
 	ASK_SELECT,
 	ASK_NAME,
-	ASK_PING, /* is refused while Redis cannot serve: loading, busy */
+	ASK_PING, /* is refused while Redis cannot serve: loading, busy; or not write */
 	ASK_SERVER,
 	ASK_ROLE,
 	ASK_ID,
@@ -453,10 +454,12 @@ static void on_answer_refused(
 	bool overrun = strncmp(text, "ERR max", 7) == 0; /* number of clients reached */
 	int error = error_of(text);
 
-	if (error == -EAGAIN || error == -ENOSPC || overrun) {
+	if (error == -EAGAIN || overrun) {
 		redis_line_lose(line, text);
 		return;
 	}
+	if (error == -ENOSPC)
+		return; /* it reads, and tells of messages */
 	if (unlocks || (error == -EACCES && !has_code(text, "NOPERM"))) {
 		redis_line_refuse(line, text);
 		return;
@@ -516,6 +519,13 @@ static void on_error_reply(
 	command_finish(command, error, NULL);
 	if (optional)
 		return;
+	if (error == -ENOSPC && now_ms(line) >= line->no_room_at_ms) {
+		line->no_room_at_ms = now_ms(line) + NO_ROOM_EVERY_MS;
+		log_error("Redis refuses to store, trying again until it does; what it "
+			  "holds is served on; see its maxmemory and its disk "
+			  "error=\"%s\"",
+			reason);
+	}
 	if (error == -EPROTO && now_ms(line) >= line->complain_at_ms) {
 		line->complain_at_ms = now_ms(line) + COMPLAIN_EVERY_MS;
 		log_warn("Redis answered with an error error=\"%s\"", reason);

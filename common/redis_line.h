@@ -68,6 +68,7 @@ struct redis_line {
 	struct clock_timer ending;
 	unsigned attempts;      /* since it was last ready */
 	int64_t complain_at_ms; /* no error reply is logged before */
+	int64_t no_room_at_ms;  /* nor that Redis refuses to store */
 	struct list in_flight;
 	struct list waiting;
 	struct list ended; /* never sent; their callbacks run from the loop */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,6 +249,15 @@ static void a_script_runs_and_answers(void **state)
 	world_free(world);
 }
 
+static bool is_said(struct world *world, const char *section, const char *answer)
+{
+	redisReply *reply = redis_server_ask(&world->server, "INFO %s", section);
+	bool found = strstr(reply->str, answer) != NULL;
+
+	freeReplyObject(reply);
+	return found;
+}
+
 static long long calls_of(struct world *world, const char *command_name)
 {
 	redisReply *reply = redis_server_ask(&world->server, "INFO commandstats");
@@ -362,6 +372,38 @@ static void a_full_redis_is_told_as_such(void **state)
 	wait_for(world, outcome.runs);
 	assert_int_equal(outcome.error, -ENOSPC);
 	assert_int_equal(world->downs + world->refusals, 0);
+	world_free(world);
+}
+
+/* It refuses even PING, and goes on reading and publishing. */
+static void a_redis_that_cannot_save_is_connected_to(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct outcome script = {0}, read = {0}, healed = {0};
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dump.rdb", world->server.directory);
+	redis_server_do(&world->server, "CONFIG SET save %s", "3600 1000");
+	assert_int_equal(mkdir(path, 0700), 0); /* nothing can be renamed to it */
+	redis_server_do(&world->server, "BGSAVE");
+	while (!is_said(world, "persistence", "rdb_last_bgsave_status:err"))
+		usleep(10000);
+	link_to(world, NULL);
+	wait_for(world, world->ups == 1);
+	enter(world, "a", REDIS_NORMAL, &script);
+	command(world, &read, "GET", "nothing");
+	wait_for(world, script.runs && read.runs);
+	assert_int_equal(script.error, -ENOSPC);
+	assert_int_equal(read.error, 0);
+	turn_for(world, REDIS_PROBE_MS + 1000); /* the next probe comes back, too */
+	assert_int_equal(world->downs + world->refusals, 0);
+
+	redis_server_do(&world->server, "CONFIG SET save %s", "");
+	enter(world, "a", REDIS_NORMAL, &healed);
+	wait_for(world, healed.runs);
+	assert_int_equal(healed.error, 0);
+	assert_int_equal(rmdir(path), 0);
 	world_free(world);
 }
 
@@ -987,6 +1029,7 @@ int main(void)
 		cmocka_unit_test_setup(large_commands_are_capped_by_their_bytes, quiet),
 		cmocka_unit_test_setup(a_command_larger_than_any_buffer_goes_out, quiet),
 		cmocka_unit_test_setup(a_full_redis_is_told_as_such, quiet),
+		cmocka_unit_test_setup(a_redis_that_cannot_save_is_connected_to, quiet),
 		cmocka_unit_test_setup(a_busy_redis_is_told_as_such, quiet),
 		cmocka_unit_test_setup(
 			a_redis_that_became_a_replica_is_left_until_it_is_none, quiet),
