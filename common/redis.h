@@ -46,8 +46,9 @@ struct redis_events {
 	void (*on_message)(const char *channel, size_t channel_length,
 		const char *payload, size_t length, void *user);
 	/* Redis refuses us for a reason that only a person can mend (NOAUTH, WRONGPASS,
-	 * NOPERM, a key of ours with a wrong type): @reason names it. A connection is
-	 * tried again every 10 s; this is told no more often than that. */
+	 * NOPERM, a key of ours with a wrong type): @reason names it. A connection that
+	 * ends for it is told by on_down after this, and tried again every 10 s; this is
+	 * told no more often than that. */
 	void (*on_refused)(const char *reason, void *user);
 };
 

@@ -283,16 +283,24 @@ static void disconnect(struct redis_line *line, struct list *commands)
 	}
 }
 
-static void lose(struct redis_line *line, const char *reason, int64_t retry_ms)
+/* A copy, for @reason may lie in what is about to go. */
+static void keep_reason(struct redis_line *line, const char *reason)
+{
+	snprintf(line->reason, sizeof(line->reason), "%s: %s", line->settings->url->place,
+		reason);
+}
+
+static bool is_connected(const struct redis_line *line)
+{
+	return line->state == REDIS_LINE_GREETING || line->state == REDIS_LINE_READY;
+}
+
+/* For line->reason. */
+static void lose(struct redis_line *line, int64_t retry_ms)
 {
 	struct list lost;
 	struct list *link;
 
-	if (line->state != REDIS_LINE_GREETING && line->state != REDIS_LINE_READY)
-		return;
-	/* @reason may lie in what is about to go. */
-	snprintf(line->reason, sizeof(line->reason), "%s: %s", line->settings->url->place,
-		reason);
 	if (line->state == REDIS_LINE_READY) {
 		line->settings->counters->reconnects++;
 		line->predecessor = line->identity;
@@ -323,15 +331,20 @@ static int64_t next_retry_ms(struct redis_line *line)
 
 void redis_line_lose(struct redis_line *line, const char *reason)
 {
-	lose(line, reason, next_retry_ms(line));
+	if (!is_connected(line))
+		return;
+	keep_reason(line, reason);
+	lose(line, next_retry_ms(line));
 }
 
 void redis_line_refuse(struct redis_line *line, const char *reason)
 {
-	if (line->state != REDIS_LINE_GREETING && line->state != REDIS_LINE_READY)
+	if (!is_connected(line))
 		return;
-	lose(line, reason, RETRY_REFUSED_MS);
+	keep_reason(line, reason);
+	/* First, so that whoever hears of the loss knows better than to call it one. */
 	line->settings->events.on_refused(line, line->reason);
+	lose(line, RETRY_REFUSED_MS);
 }
 
 /* Timers run before sockets are read: after a pause of our own, a look too early would
