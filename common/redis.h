@@ -109,8 +109,9 @@ enum redis_priority {
 
 /**
  * Runs @script with @args as ARGV; KEYS[1] is the prefix and a colon. Takes the memory of
- * @args, which is zeroed. NOSCRIPT is mended inside, by sending the text: then, and only
- * then, a command given later may run before. @on_reply may be NULL.
+ * @args, which is zeroed. Its text goes with the first use on each connection, and once
+ * more where Redis has forgotten it: then, and only then, a command given later may run
+ * before. @on_reply may be NULL.
  */
 void redis_script(struct redis *redis, enum redis_script script, struct redis_args *args,
 	enum redis_priority priority, redis_reply_fn on_reply, void *user);

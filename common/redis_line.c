@@ -130,8 +130,9 @@ static size_t write_command(struct redis_line *line, const struct redis_command 
 	size_t count = 0, bytes;
 
 	if (script) {
-		const char *verb = command->with_text ? "EVAL" : "EVALSHA";
-		const char *which = command->with_text ? script->text : script->sha1;
+		bool known = line->known_scripts & command->script_bit;
+		const char *verb = known ? "EVALSHA" : "EVAL";
+		const char *which = known ? script->sha1 : script->text;
 		const char *key = line->settings->key;
 
 		count = append_word(words, lengths, count, verb, strlen(verb));
@@ -168,6 +169,7 @@ static void send_now(struct redis_line *line, struct redis_command *command)
 	struct redis_counters *counters = line->settings->counters;
 
 	command->bytes = write_command(line, command);
+	line->known_scripts |= command->script_bit;
 	command->sent_at_ms = now_ms(line);
 	command->overdue = false;
 	command->sent_at_ns = uv_hrtime();
@@ -176,7 +178,7 @@ static void send_now(struct redis_line *line, struct redis_command *command)
 	line->in_flight_bytes += command->bytes;
 	counters->in_flight++;
 	counters->bytes_out += command->bytes;
-	if (command->question < 0 && !command->with_text)
+	if (command->question < 0 && !command->sent_again)
 		counters->commands++;
 	if (!clock_timer_running(&line->deadline))
 		clock_timer_start(&line->deadline, look_at_ms(line, command));
@@ -576,9 +578,12 @@ static void on_command_reply(
 		on_answer(line, question, reply);
 		return;
 	}
-	if (failed && command->script && !command->with_text &&
+	/* Whatever was refused, Redis may not have kept the text. */
+	if (failed)
+		line->known_scripts &= ~command->script_bit;
+	if (failed && command->script && !command->sent_again &&
 		has_code(reply->str, "NOSCRIPT")) {
-		command->with_text = true;
+		command->sent_again = true;
 		send_now(line, command);
 		return;
 	}
@@ -640,6 +645,7 @@ static void on_reconnect(struct clock_timer *timer)
 
 	line_enter(line, REDIS_LINE_GREETING);
 	line->identity = (struct redis_line_identity){0};
+	line->known_scripts = 0;
 	line->socket = redis_socket_open(line->settings->loop, line->settings->url,
 		&socket_events, line, reason, sizeof(reason));
 	if (line->socket)

@@ -62,6 +62,7 @@ struct redis_line {
 	struct redis_socket *socket; /* NULL while idle or ended */
 	struct redis_line_identity identity;
 	struct redis_line_identity predecessor; /* not yet known to be gone */
+	uint64_t known_scripts; /* sent with their text on this connection */
 	struct clock_timer reconnect;
 	struct clock_timer deadline; /* of the oldest in flight, or earlier */
 	int64_t heard_at_ms;         /* the last answer, or progress of one */
@@ -86,6 +87,7 @@ struct redis_command {
 	struct list link;
 	struct redis_args args; /* of a script: ARGV; else the whole command */
 	const struct redis_script_text *script; /* NULL for a plain command */
+	uint64_t script_bit;                    /* in known_scripts; 0 likewise */
 	enum redis_priority priority;
 	enum redis_answers answers;
 	bool optional; /* that it is refused is nobody's business */
@@ -93,9 +95,9 @@ struct redis_command {
 	void *user;
 
 	/* The line's. */
-	bool with_text; /* the script was not known by its digest */
-	int question;   /* of the greeting; -1 for everything else */
-	int error;      /* in ended */
+	bool sent_again; /* since Redis had forgotten the script */
+	int question;    /* of the greeting; -1 for everything else */
+	int error;       /* in ended */
 	size_t bytes;
 	int64_t sent_at_ms;
 	bool overdue; /* its answer was looked for once */

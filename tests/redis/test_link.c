@@ -286,8 +286,28 @@ static void a_script_that_redis_forgot_is_sent_with_its_text(void **state)
 		assert_int_equal(outcomes[i].error, 0);
 		assert_string_equal(outcomes[i].text, "entered");
 	}
-	assert_int_equal(calls_of(world, "evalsha"), 4);
+	assert_int_equal(calls_of(world, "evalsha"), 3);
 	assert_int_equal(calls_of(world, "eval"), 2);
+	world_free(world);
+}
+
+static void the_first_use_of_a_script_is_not_overtaken(void **state)
+{
+	struct world *world = world_with_link();
+
+	(void)state;
+	for (int connection = 0; connection < 2; connection++) {
+		struct outcome script = {0}, later = {0};
+
+		redis_server_do(&world->server, "SCRIPT FLUSH");
+		enter(world, "a", REDIS_NORMAL, &script);
+		command(world, &later, "ECHO", "hello");
+		wait_for(world, script.runs && later.runs);
+		assert_int_equal(script.error, 0);
+		assert_true(script.order < later.order);
+		redis_server_do(&world->server, "CLIENT KILL TYPE normal SKIPME yes");
+		wait_for(world, world->ups == connection + 2);
+	}
 	world_free(world);
 }
 
@@ -566,7 +586,7 @@ static void a_forbidden_script_is_refused_and_a_forbidden_question_is_not(void *
 	(void)state;
 	log_setup("test_link", LOG_ERROR);
 	redis_server_do(&world->server,
-		"ACL SETUSER ali on nopass +@all -info -client -config -ping -evalsha ~* "
+		"ACL SETUSER ali on nopass +@all -info -client -config -ping -eval ~* "
 		"&*");
 	snprintf(url, sizeof(url), "redis://ali@127.0.0.1:%d", world->server.port);
 	link_to(world, url);
@@ -577,7 +597,7 @@ static void a_forbidden_script_is_refused_and_a_forbidden_question_is_not(void *
 	assert_int_equal(outcome.error, -EACCES);
 	assert_int_equal(world->refusals, 1);
 	assert_non_null(strstr(world->refusal, "NOPERM"));
-	assert_non_null(strstr(world->refusal, "evalsha"));
+	assert_non_null(strstr(world->refusal, "'eval'"));
 	world_free(world);
 }
 
@@ -1024,6 +1044,7 @@ int main(void)
 		cmocka_unit_test_setup(a_script_runs_and_answers, quiet),
 		cmocka_unit_test_setup(
 			a_script_that_redis_forgot_is_sent_with_its_text, quiet),
+		cmocka_unit_test(the_first_use_of_a_script_is_not_overtaken),
 		cmocka_unit_test_setup(
 			no_more_than_the_cap_is_in_flight_and_urgent_overtakes, quiet),
 		cmocka_unit_test_setup(large_commands_are_capped_by_their_bytes, quiet),
