@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 #include "common/random.h"
 
 #define RETRY_FIRST_MS 100
@@ -267,6 +268,8 @@ static void disconnect(struct redis_line *line, struct list *commands)
 {
 	struct list *link;
 
+	redis_lookup_cancel(line->lookup);
+	line->lookup = NULL;
 	redis_socket_close(line->socket);
 	line->socket = NULL;
 	clock_timer_stop(&line->deadline);
@@ -359,6 +362,10 @@ static void on_deadline(struct clock_timer *timer)
 	char reason[96];
 	int64_t due_ms;
 
+	if (line->lookup)
+		log_warn("the name of Redis is not looked up yet, waiting for it "
+			 "place=%s",
+			line->settings->url->place);
 	if (list_empty(&line->in_flight))
 		return;
 	oldest = container_of(line->in_flight.next, struct redis_command, link);
@@ -638,20 +645,85 @@ static const struct redis_socket_events socket_events = {
 	.on_broken = on_broken,
 };
 
-static void on_reconnect(struct clock_timer *timer)
+static void open_socket(struct redis_line *line, const char *address)
 {
-	struct redis_line *line = container_of(timer, struct redis_line, reconnect);
 	char reason[256];
 
-	line_enter(line, REDIS_LINE_GREETING);
-	line->identity = (struct redis_line_identity){0};
-	line->known_scripts = 0;
 	line->socket = redis_socket_open(line->settings->loop, line->settings->url,
-		&socket_events, line, reason, sizeof(reason));
+		address, &socket_events, line, reason, sizeof(reason));
 	if (line->socket)
 		greet(line); /* its deadline is the connection's, too */
 	else
 		redis_line_lose(line, reason);
+}
+
+/* IPv4 first: many a Redis listens there alone, on localhost for one. NULL beyond all. */
+static const struct addrinfo *nth_address(const struct addrinfo *addresses, unsigned n)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < COUNT(families); i++) {
+		for (const struct addrinfo *each = addresses; each; each = each->ai_next) {
+			if (each->ai_family == families[i] && n-- == 0)
+				return each;
+		}
+	}
+	return NULL;
+}
+
+/* Each attempt takes another: one that is silent or refuses does not hide the next. */
+static const struct addrinfo *choose_address(
+	const struct addrinfo *addresses, unsigned attempts)
+{
+	unsigned count = 0;
+
+	while (nth_address(addresses, count))
+		count++;
+	return nth_address(addresses, count > 0 ? attempts % count : 0);
+}
+
+static void on_looked_up(struct addrinfo *addresses, const char *reason, void *user)
+{
+	struct redis_line *line = user;
+	const struct addrinfo *chosen = choose_address(addresses, line->attempts);
+	char text[NI_MAXHOST];
+
+	line->lookup = NULL;
+	clock_timer_stop(&line->deadline);
+	if (chosen &&
+		getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, sizeof(text), NULL,
+			0, NI_NUMERICHOST) == 0)
+		open_socket(line, text);
+	else
+		redis_line_lose(line, reason ? reason : "its name has no address");
+	uv_freeaddrinfo(addresses);
+}
+
+static bool is_name(const char *host)
+{
+	struct network_address address;
+
+	return host && !network_address_parse(&address, host, strlen(host));
+}
+
+static void on_reconnect(struct clock_timer *timer)
+{
+	struct redis_line *line = container_of(timer, struct redis_line, reconnect);
+	const struct redis_url *url = line->settings->url;
+
+	line_enter(line, REDIS_LINE_GREETING);
+	line->identity = (struct redis_line_identity){0};
+	line->known_scripts = 0;
+	if (!is_name(url->host)) {
+		open_socket(line, url->host);
+		return;
+	}
+	line->lookup = redis_lookup_begin(
+		line->settings->loop, url->host, url->port, on_looked_up, line);
+	if (line->lookup)
+		clock_timer_start_in(&line->deadline, REDIS_DEADLINE_MS);
+	else
+		redis_line_lose(line, "its name cannot be looked up");
 }
 
 void redis_line_init(

@@ -11,6 +11,7 @@
 
 #include "common/list.h"
 #include "common/redis.h"
+#include "common/redis_lookup.h"
 #include "common/redis_socket.h"
 
 #define REDIS_RUN_ID_MAX 40
@@ -59,12 +60,13 @@ struct redis_line {
 	struct redis_line_settings *settings;
 	const char *name; /* "commands" or "channels" */
 	enum redis_line_state state;
-	struct redis_socket *socket; /* NULL while idle or ended */
+	struct redis_lookup *lookup; /* of the host's name; NULL but while it is under way */
+	struct redis_socket *socket; /* NULL while idle or ended, and during the lookup */
 	struct redis_line_identity identity;
 	struct redis_line_identity predecessor; /* not yet known to be gone */
 	uint64_t known_scripts; /* sent with their text on this connection */
 	struct clock_timer reconnect;
-	struct clock_timer deadline; /* of the oldest in flight, or earlier */
+	struct clock_timer deadline; /* of the oldest in flight or the lookup, or earlier */
 	int64_t heard_at_ms;         /* the last answer, or progress of one */
 	struct clock_timer ending;
 	unsigned attempts;      /* since it was last ready */
