@@ -191,5 +191,5 @@ void process_metrics(const struct redis *redis, struct metrics *metrics)
 void process_close_loop(uv_loop_t *loop)
 {
 	for (int turn = 0; turn < 1000 && uv_loop_close(loop) == UV_EBUSY; turn++)
-		uv_run(loop, UV_RUN_NOWAIT);
+		uv_run(loop, UV_RUN_ONCE); /* what worker threads do is waited for */
 }

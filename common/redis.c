@@ -402,6 +402,7 @@ void redis_script(struct redis *redis, enum redis_script script, struct redis_ar
 
 	take_args(command, args);
 	command->script = &redis_script_texts[script];
+	command->script_bit = (uint64_t)1 << script;
 	command->priority = priority;
 	redis_line_submit(&redis->commands, command);
 }

@@ -46,8 +46,9 @@ struct redis_events {
 	void (*on_message)(const char *channel, size_t channel_length,
 		const char *payload, size_t length, void *user);
 	/* Redis refuses us for a reason that only a person can mend (NOAUTH, WRONGPASS,
-	 * NOPERM, a key of ours with a wrong type): @reason names it. A connection is
-	 * tried again every 10 s; this is told no more often than that. */
+	 * NOPERM, a key of ours with a wrong type): @reason names it. A connection that
+	 * ends for it is told by on_down after this, and tried again every 10 s; this is
+	 * told no more often than that. */
 	void (*on_refused)(const char *reason, void *user);
 };
 
@@ -58,7 +59,8 @@ struct redis_events {
  *         -ENOTCONN    not sent: the link was down
  *         -ECONNRESET  sent, and the connection was lost or timed out: it may have run
  *         -EAGAIN      Redis cannot now (LOADING, BUSY, READONLY, MASTERDOWN): not run
- *         -ENOSPC      Redis has no room (OOM, MISCONF): not run
+ *         -ENOSPC      Redis stores nothing now (OOM, MISCONF): not run; logged once a
+ *                      minute
  *         -EACCES      refused, see on_refused
  *         -EPROTO      any other error reply; logged
  *
@@ -107,8 +109,9 @@ enum redis_priority {
 
 /**
  * Runs @script with @args as ARGV; KEYS[1] is the prefix and a colon. Takes the memory of
- * @args, which is zeroed. NOSCRIPT is mended inside, by sending the text: then, and only
- * then, a command given later may run before. @on_reply may be NULL.
+ * @args, which is zeroed. Its text goes with the first use on each connection, and once
+ * more where Redis has forgotten it: then, and only then, a command given later may run
+ * before. @on_reply may be NULL.
  */
 void redis_script(struct redis *redis, enum redis_script script, struct redis_args *args,
 	enum redis_priority priority, redis_reply_fn on_reply, void *user);

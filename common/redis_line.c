@@ -8,12 +8,14 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/network.h"
 #include "common/random.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS 1000
 #define RETRY_REFUSED_MS 10000
 #define COMPLAIN_EVERY_MS 1000
+#define NO_ROOM_EVERY_MS 60000
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static const char *const state_names[] = {
@@ -129,8 +131,9 @@ static size_t write_command(struct redis_line *line, const struct redis_command 
 	size_t count = 0, bytes;
 
 	if (script) {
-		const char *verb = command->with_text ? "EVAL" : "EVALSHA";
-		const char *which = command->with_text ? script->text : script->sha1;
+		bool known = line->known_scripts & command->script_bit;
+		const char *verb = known ? "EVALSHA" : "EVAL";
+		const char *which = known ? script->sha1 : script->text;
 		const char *key = line->settings->key;
 
 		count = append_word(words, lengths, count, verb, strlen(verb));
@@ -167,6 +170,7 @@ static void send_now(struct redis_line *line, struct redis_command *command)
 	struct redis_counters *counters = line->settings->counters;
 
 	command->bytes = write_command(line, command);
+	line->known_scripts |= command->script_bit;
 	command->sent_at_ms = now_ms(line);
 	command->overdue = false;
 	command->sent_at_ns = uv_hrtime();
@@ -175,7 +179,7 @@ static void send_now(struct redis_line *line, struct redis_command *command)
 	line->in_flight_bytes += command->bytes;
 	counters->in_flight++;
 	counters->bytes_out += command->bytes;
-	if (command->question < 0 && !command->with_text)
+	if (command->question < 0 && !command->sent_again)
 		counters->commands++;
 	if (!clock_timer_running(&line->deadline))
 		clock_timer_start(&line->deadline, look_at_ms(line, command));
@@ -264,6 +268,8 @@ static void disconnect(struct redis_line *line, struct list *commands)
 {
 	struct list *link;
 
+	redis_lookup_cancel(line->lookup);
+	line->lookup = NULL;
 	redis_socket_close(line->socket);
 	line->socket = NULL;
 	clock_timer_stop(&line->deadline);
@@ -282,16 +288,24 @@ static void disconnect(struct redis_line *line, struct list *commands)
 	}
 }
 
-static void lose(struct redis_line *line, const char *reason, int64_t retry_ms)
+/* A copy, for @reason may lie in what is about to go. */
+static void keep_reason(struct redis_line *line, const char *reason)
+{
+	snprintf(line->reason, sizeof(line->reason), "%s: %s", line->settings->url->place,
+		reason);
+}
+
+static bool is_connected(const struct redis_line *line)
+{
+	return line->state == REDIS_LINE_GREETING || line->state == REDIS_LINE_READY;
+}
+
+/* For line->reason. */
+static void lose(struct redis_line *line, int64_t retry_ms)
 {
 	struct list lost;
 	struct list *link;
 
-	if (line->state != REDIS_LINE_GREETING && line->state != REDIS_LINE_READY)
-		return;
-	/* @reason may lie in what is about to go. */
-	snprintf(line->reason, sizeof(line->reason), "%s: %s", line->settings->url->place,
-		reason);
 	if (line->state == REDIS_LINE_READY) {
 		line->settings->counters->reconnects++;
 		line->predecessor = line->identity;
@@ -322,15 +336,20 @@ static int64_t next_retry_ms(struct redis_line *line)
 
 void redis_line_lose(struct redis_line *line, const char *reason)
 {
-	lose(line, reason, next_retry_ms(line));
+	if (!is_connected(line))
+		return;
+	keep_reason(line, reason);
+	lose(line, next_retry_ms(line));
 }
 
 void redis_line_refuse(struct redis_line *line, const char *reason)
 {
-	if (line->state != REDIS_LINE_GREETING && line->state != REDIS_LINE_READY)
+	if (!is_connected(line))
 		return;
-	lose(line, reason, RETRY_REFUSED_MS);
+	keep_reason(line, reason);
+	/* First, so that whoever hears of the loss knows better than to call it one. */
 	line->settings->events.on_refused(line, line->reason);
+	lose(line, RETRY_REFUSED_MS);
 }
 
 /* Timers run before sockets are read: after a pause of our own, a look too early would
@@ -343,6 +362,10 @@ static void on_deadline(struct clock_timer *timer)
 	char reason[96];
 	int64_t due_ms;
 
+	if (line->lookup)
+		log_warn("the name of Redis is not looked up yet, waiting for it "
+			 "place=%s",
+			line->settings->url->place);
 	if (list_empty(&line->in_flight))
 		return;
 	oldest = container_of(line->in_flight.next, struct redis_command, link);
@@ -369,7 +392,7 @@ enum question {
 	ASK_AUTH,
 	ASK_SELECT,
 	ASK_NAME,
-	ASK_PING, /* is refused while Redis cannot serve: loading, busy */
+	ASK_PING, /* is refused while Redis cannot serve: loading, busy; or not write */
 	ASK_SERVER,
 	ASK_ROLE,
 	ASK_ID,
@@ -453,10 +476,12 @@ static void on_answer_refused(
 	bool overrun = strncmp(text, "ERR max", 7) == 0; /* number of clients reached */
 	int error = error_of(text);
 
-	if (error == -EAGAIN || error == -ENOSPC || overrun) {
+	if (error == -EAGAIN || overrun) {
 		redis_line_lose(line, text);
 		return;
 	}
+	if (error == -ENOSPC)
+		return; /* it reads, and tells of messages */
 	if (unlocks || (error == -EACCES && !has_code(text, "NOPERM"))) {
 		redis_line_refuse(line, text);
 		return;
@@ -516,6 +541,13 @@ static void on_error_reply(
 	command_finish(command, error, NULL);
 	if (optional)
 		return;
+	if (error == -ENOSPC && now_ms(line) >= line->no_room_at_ms) {
+		line->no_room_at_ms = now_ms(line) + NO_ROOM_EVERY_MS;
+		log_error("Redis refuses to store, trying again until it does; what it "
+			  "holds is served on; see its maxmemory and its disk "
+			  "error=\"%s\"",
+			reason);
+	}
 	if (error == -EPROTO && now_ms(line) >= line->complain_at_ms) {
 		line->complain_at_ms = now_ms(line) + COMPLAIN_EVERY_MS;
 		log_warn("Redis answered with an error error=\"%s\"", reason);
@@ -553,9 +585,12 @@ static void on_command_reply(
 		on_answer(line, question, reply);
 		return;
 	}
-	if (failed && command->script && !command->with_text &&
+	/* Whatever was refused, Redis may not have kept the text. */
+	if (failed)
+		line->known_scripts &= ~command->script_bit;
+	if (failed && command->script && !command->sent_again &&
 		has_code(reply->str, "NOSCRIPT")) {
-		command->with_text = true;
+		command->sent_again = true;
 		send_now(line, command);
 		return;
 	}
@@ -610,19 +645,85 @@ static const struct redis_socket_events socket_events = {
 	.on_broken = on_broken,
 };
 
-static void on_reconnect(struct clock_timer *timer)
+static void open_socket(struct redis_line *line, const char *address)
 {
-	struct redis_line *line = container_of(timer, struct redis_line, reconnect);
 	char reason[256];
 
-	line_enter(line, REDIS_LINE_GREETING);
-	line->identity = (struct redis_line_identity){0};
 	line->socket = redis_socket_open(line->settings->loop, line->settings->url,
-		&socket_events, line, reason, sizeof(reason));
+		address, &socket_events, line, reason, sizeof(reason));
 	if (line->socket)
 		greet(line); /* its deadline is the connection's, too */
 	else
 		redis_line_lose(line, reason);
+}
+
+/* IPv4 first: many a Redis listens there alone, on localhost for one. NULL beyond all. */
+static const struct addrinfo *nth_address(const struct addrinfo *addresses, unsigned n)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < COUNT(families); i++) {
+		for (const struct addrinfo *each = addresses; each; each = each->ai_next) {
+			if (each->ai_family == families[i] && n-- == 0)
+				return each;
+		}
+	}
+	return NULL;
+}
+
+/* Each attempt takes another: one that is silent or refuses does not hide the next. */
+static const struct addrinfo *choose_address(
+	const struct addrinfo *addresses, unsigned attempts)
+{
+	unsigned count = 0;
+
+	while (nth_address(addresses, count))
+		count++;
+	return nth_address(addresses, count > 0 ? attempts % count : 0);
+}
+
+static void on_looked_up(struct addrinfo *addresses, const char *reason, void *user)
+{
+	struct redis_line *line = user;
+	const struct addrinfo *chosen = choose_address(addresses, line->attempts);
+	char text[NI_MAXHOST];
+
+	line->lookup = NULL;
+	clock_timer_stop(&line->deadline);
+	if (chosen &&
+		getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, sizeof(text), NULL,
+			0, NI_NUMERICHOST) == 0)
+		open_socket(line, text);
+	else
+		redis_line_lose(line, reason ? reason : "its name has no address");
+	uv_freeaddrinfo(addresses);
+}
+
+static bool is_name(const char *host)
+{
+	struct network_address address;
+
+	return host && !network_address_parse(&address, host, strlen(host));
+}
+
+static void on_reconnect(struct clock_timer *timer)
+{
+	struct redis_line *line = container_of(timer, struct redis_line, reconnect);
+	const struct redis_url *url = line->settings->url;
+
+	line_enter(line, REDIS_LINE_GREETING);
+	line->identity = (struct redis_line_identity){0};
+	line->known_scripts = 0;
+	if (!is_name(url->host)) {
+		open_socket(line, url->host);
+		return;
+	}
+	line->lookup = redis_lookup_begin(
+		line->settings->loop, url->host, url->port, on_looked_up, line);
+	if (line->lookup)
+		clock_timer_start_in(&line->deadline, REDIS_DEADLINE_MS);
+	else
+		redis_line_lose(line, "its name cannot be looked up");
 }
 
 void redis_line_init(

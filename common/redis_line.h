@@ -11,6 +11,7 @@
 
 #include "common/list.h"
 #include "common/redis.h"
+#include "common/redis_lookup.h"
 #include "common/redis_socket.h"
 
 #define REDIS_RUN_ID_MAX 40
@@ -59,15 +60,18 @@ struct redis_line {
 	struct redis_line_settings *settings;
 	const char *name; /* "commands" or "channels" */
 	enum redis_line_state state;
-	struct redis_socket *socket; /* NULL while idle or ended */
+	struct redis_lookup *lookup; /* of the host's name; NULL but while it is under way */
+	struct redis_socket *socket; /* NULL while idle or ended, and during the lookup */
 	struct redis_line_identity identity;
 	struct redis_line_identity predecessor; /* not yet known to be gone */
+	uint64_t known_scripts; /* sent with their text on this connection */
 	struct clock_timer reconnect;
-	struct clock_timer deadline; /* of the oldest in flight, or earlier */
+	struct clock_timer deadline; /* of the oldest in flight or the lookup, or earlier */
 	int64_t heard_at_ms;         /* the last answer, or progress of one */
 	struct clock_timer ending;
 	unsigned attempts;      /* since it was last ready */
 	int64_t complain_at_ms; /* no error reply is logged before */
+	int64_t no_room_at_ms;  /* nor that Redis refuses to store */
 	struct list in_flight;
 	struct list waiting;
 	struct list ended; /* never sent; their callbacks run from the loop */
@@ -85,6 +89,7 @@ struct redis_command {
 	struct list link;
 	struct redis_args args; /* of a script: ARGV; else the whole command */
 	const struct redis_script_text *script; /* NULL for a plain command */
+	uint64_t script_bit;                    /* in known_scripts; 0 likewise */
 	enum redis_priority priority;
 	enum redis_answers answers;
 	bool optional; /* that it is refused is nobody's business */
@@ -92,9 +97,9 @@ struct redis_command {
 	void *user;
 
 	/* The line's. */
-	bool with_text; /* the script was not known by its digest */
-	int question;   /* of the greeting; -1 for everything else */
-	int error;      /* in ended */
+	bool sent_again; /* since Redis had forgotten the script */
+	int question;    /* of the greeting; -1 for everything else */
+	int error;       /* in ended */
 	size_t bytes;
 	int64_t sent_at_ms;
 	bool overdue; /* its answer was looked for once */

@@ -27,13 +27,14 @@ struct redis_socket_events {
 };
 
 /**
- * Begins connecting; what is sent meanwhile is kept. A host name is looked up by
- * getaddrinfo(), which blocks: accepted, since it is asked only when connecting.
+ * Begins connecting; what is sent meanwhile is kept.
  *
- * @reason  filled where NULL is returned
+ * @address  in place of the url's host, a numeric one: a name would be looked up, which
+ *           blocks; ignored for a unix socket
+ * @reason   filled where NULL is returned
  */
 struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *url,
-	const struct redis_socket_events *events, void *user, char *reason,
+	const char *address, const struct redis_socket_events *events, void *user, char *reason,
 	size_t reason_size);
 
 /** Queues a command for this turn of the loop. Returns its bytes on the wire. */

@@ -148,6 +148,8 @@ struct acknowledgement {
 	char address[];
 };
 
+static void read_unregistered(struct relay *relay, struct topic *topic);
+
 static void on_acknowledged(int error, const redisReply *reply, void *user)
 {
 	struct acknowledgement *wait = user;
@@ -157,8 +159,11 @@ static void on_acknowledged(int error, const redisReply *reply, void *user)
 	(void)reply;
 	/* On an error, on_up begins anew. */
 	if (error == 0 && topic != NULL &&
-		topic_relay_link(topic)->state == LINK_SUBSCRIBING)
+		topic_relay_link(topic)->state == LINK_SUBSCRIBING) {
 		link_enter(wait->relay, topic, LINK_WAITING);
+		if (wait->relay->told_unavailable)
+			read_unregistered(wait->relay, topic);
+	}
 	free(wait);
 }
 
@@ -335,6 +340,14 @@ static void register_later(struct relay *relay, struct topic *topic)
 	clock_timer_start_in(&relay->flush, TICK_MS);
 }
 
+/* Where it is up, its lease has run out: it refuses to store, the lease included. */
+static void doubt_redis(struct relay *relay, struct topic *topic)
+{
+	doubt(relay, topic, "redis_unavailable",
+		redis_is_up(relay->redis) ? "Redis stores nothing for now"
+					  : "Redis cannot be reached");
+}
+
 static void on_read(int error, const redisReply *reply, void *user)
 {
 	struct reading *reading = user;
@@ -347,6 +360,8 @@ static void on_read(int error, const redisReply *reply, void *user)
 	if (topic == NULL)
 		return;
 	topic_relay_link(topic)->reading = false;
+	if (relay->told_unavailable)
+		doubt_redis(relay, topic);
 	if (error == 0 && reply->type == REDIS_REPLY_ARRAY &&
 		reply->elements >= ENTRY_COUNT)
 		read_entry(&change, reply);
@@ -379,6 +394,13 @@ static void read_content(struct relay *relay, struct topic *topic)
 	for (size_t i = 0; i < ENTRY_COUNT; i++)
 		redis_args_text(&args, content_fields[i]);
 	redis_command(relay->redis, &args, on_read, reading);
+}
+
+/* Redis takes no interest for now, but may hold what is watched. */
+static void read_unregistered(struct relay *relay, struct topic *topic)
+{
+	if (topic_relay_link(topic)->state == LINK_WAITING && topic_revision(topic) == 0)
+		read_content(relay, topic);
 }
 
 static void on_needed(struct topic *topic, void *user)
@@ -581,8 +603,8 @@ static void on_wanted(struct topic *topic, void *user)
 	struct relay *relay = user;
 	struct relay_link *link = topic_relay_link(topic);
 
-	if (relay->told_unavailable)
-		doubt(relay, topic, "redis_unavailable", "Redis cannot be reached");
+	if (relay->told_unavailable && !redis_is_up(relay->redis))
+		doubt_redis(relay, topic);
 	switch (link->state) {
 	case LINK_OFF:
 		link->waiting_since_ms = clock_now_ms(relay->clock);
@@ -877,9 +899,14 @@ static void sweep_some(struct relay *relay)
 
 /* ---- when nobody can be vouched for ---- */
 
-static void doubt_redis(struct topic *topic, void *user)
+static void tell_unavailable(struct topic *topic, void *user)
 {
-	doubt(user, topic, "redis_unavailable", "Redis cannot be reached");
+	struct relay *relay = user;
+
+	if (redis_is_up(relay->redis))
+		read_unregistered(relay, topic);
+	if (!topic_relay_link(topic)->reading)
+		doubt_redis(relay, topic);
 }
 
 /* What was confirmed since has a poller, though we have not heard of it yet. */
@@ -926,7 +953,7 @@ static void tell_outages(struct relay *relay)
 	if (relay->unwell_since_ms != 0 && !relay->told_unavailable &&
 		now_ms - relay->unwell_since_ms >= UNAVAILABLE_MS) {
 		relay->told_unavailable = true;
-		topic_each(relay->topics, doubt_redis, relay);
+		topic_each(relay->topics, tell_unavailable, relay);
 	}
 	if (relay->pollerless_since_ms != 0 && relay->unwell_since_ms == 0 &&
 		now_ms - relay->pollerless_since_ms >= GRACE_MS)

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define NO_ROOM_LOG_MS 60000
 #define WORKER_BYTES (64u << 10) /* larger bodies are judged on the worker pool */
 
 struct commits {
@@ -30,7 +29,6 @@ struct commits {
 	void *user;
 	struct contents contents;
 	struct judge_scratch scratch; /* of the loop's thread */
-	int64_t no_room_logged_ms;
 };
 
 /* What is to be stored of one poll; texts are borrowed for the call that sends them. */
@@ -240,19 +238,6 @@ static void on_behind(
 	resource->refresh = true;
 }
 
-static void log_no_room(struct commits *commits)
-{
-	int64_t now_ms = clock_now_ms(commits->clock);
-
-	if (commits->no_room_logged_ms != 0 &&
-		now_ms - commits->no_room_logged_ms < NO_ROOM_LOG_MS)
-		return;
-	commits->no_room_logged_ms = now_ms;
-	log_error("Redis has no room (OOM or MISCONF), changes are not stored; polling "
-		  "goes "
-		  "on and tries again; see maxmemory and the disk of Redis");
-}
-
 static void conclude(struct commits *commits, struct resource *resource,
 	struct answer *answer, int error, const redisReply *reply)
 {
@@ -273,8 +258,6 @@ static void conclude(struct commits *commits, struct resource *resource,
 		on_behind(commits, resource, reply);
 	} else {
 		/* It may have run all the same: then the next one finds itself behind. */
-		if (error == -ENOSPC)
-			log_no_room(commits);
 		if (strcmp(word, "lost") == 0)
 			metrics_add(commits->metrics, METRIC_COMMITS_REFUSED, 1);
 		resource->uncommitted = true;

@@ -22,11 +22,12 @@ static void on_up(void *user)
 	uv_stop(&link->loop);
 }
 
-/* Of the first attempt; the link tries again, and patience has an end. */
+/* Of the first attempt; the link tries again, and patience has an end. Where we are
+ * refused, that was said. */
 static void on_down(const char *reason, void *user)
 {
-	(void)user;
-	output_say("Redis cannot be reached: %s", reason);
+	if (((struct link *)user)->status == EXIT_FINE)
+		output_say("Redis cannot be reached: %s", reason);
 }
 
 static void on_message(const char *channel, size_t channel_length, const char *payload,

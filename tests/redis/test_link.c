@@ -1,12 +1,17 @@
 #include "common/redis.h"
 
+#include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +50,36 @@ struct world {
 };
 
 static int outcomes_seen;
+
+/* ---- names, of which the resolver of this program knows its own ---- */
+
+static struct {
+	const char *addresses[3]; /* up to a NULL, of "redis.test" */
+	atomic_int lookups;
+	atomic_bool hangs;
+} names;
+
+typedef int getaddrinfo_fn(
+	const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+/* Takes the place of the C library's, for libuv too. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+	struct addrinfo **result)
+{
+	getaddrinfo_fn *real = (getaddrinfo_fn *)dlsym(RTLD_NEXT, "getaddrinfo");
+	struct addrinfo **next = result;
+
+	if (strcmp(node, "redis.test") != 0)
+		return real(node, service, hints, result);
+	names.lookups++;
+	while (names.hangs)
+		usleep(1000);
+	for (int i = 0; names.addresses[i]; i++) {
+		assert_int_equal(real(names.addresses[i], service, hints, next), 0);
+		next = &(*next)->ai_next;
+	}
+	return next == result ? EAI_NONAME : 0;
+}
 
 /* ---- the link's events ---- */
 
@@ -248,6 +283,15 @@ static void a_script_runs_and_answers(void **state)
 	world_free(world);
 }
 
+static bool is_said(struct world *world, const char *section, const char *answer)
+{
+	redisReply *reply = redis_server_ask(&world->server, "INFO %s", section);
+	bool found = strstr(reply->str, answer) != NULL;
+
+	freeReplyObject(reply);
+	return found;
+}
+
 static long long calls_of(struct world *world, const char *command_name)
 {
 	redisReply *reply = redis_server_ask(&world->server, "INFO commandstats");
@@ -276,8 +320,28 @@ static void a_script_that_redis_forgot_is_sent_with_its_text(void **state)
 		assert_int_equal(outcomes[i].error, 0);
 		assert_string_equal(outcomes[i].text, "entered");
 	}
-	assert_int_equal(calls_of(world, "evalsha"), 4);
+	assert_int_equal(calls_of(world, "evalsha"), 3);
 	assert_int_equal(calls_of(world, "eval"), 2);
+	world_free(world);
+}
+
+static void the_first_use_of_a_script_is_not_overtaken(void **state)
+{
+	struct world *world = world_with_link();
+
+	(void)state;
+	for (int connection = 0; connection < 2; connection++) {
+		struct outcome script = {0}, later = {0};
+
+		redis_server_do(&world->server, "SCRIPT FLUSH");
+		enter(world, "a", REDIS_NORMAL, &script);
+		command(world, &later, "ECHO", "hello");
+		wait_for(world, script.runs && later.runs);
+		assert_int_equal(script.error, 0);
+		assert_true(script.order < later.order);
+		redis_server_do(&world->server, "CLIENT KILL TYPE normal SKIPME yes");
+		wait_for(world, world->ups == connection + 2);
+	}
 	world_free(world);
 }
 
@@ -349,6 +413,129 @@ static void a_command_larger_than_any_buffer_goes_out(void **state)
 	world_free(world);
 }
 
+/* ---- names ---- */
+
+static void link_to_name(struct world *world)
+{
+	char url[64];
+
+	snprintf(url, sizeof(url), "redis://redis.test:%d", world->server.port);
+	link_to(world, url);
+}
+
+static int set_names(void **state)
+{
+	(void)state;
+	log_setup("test_link", LOG_ERROR);
+	names.addresses[0] = "127.0.0.1";
+	names.addresses[1] = NULL;
+	names.lookups = 0;
+	names.hangs = false;
+	return 0;
+}
+
+static void a_name_that_takes_long_to_look_up_holds_nothing_up(void **state)
+{
+	struct world *world = world_new(NULL);
+
+	(void)state;
+	names.hangs = true;
+	link_to_name(world);
+	turn_for(world, 2 * REDIS_DEADLINE_MS); /* fails where the loop stands still */
+	assert_int_equal(world->downs + world->ups, 0);
+	names.hangs = false;
+	wait_for(world, world->ups == 1);
+	assert_int_equal(names.lookups, 2); /* one for each line */
+	world_free(world);
+}
+
+static void freeing_does_not_wait_for_a_name(void **state)
+{
+	struct world *world = world_new(NULL);
+	int64_t begun_ms;
+
+	(void)state;
+	names.hangs = true;
+	link_to_name(world);
+	wait_for(world, names.lookups == 2);
+	begun_ms = clock_now_ms(world->clock);
+	redis_free(world->redis);
+	world->redis = NULL;
+	uv_run(&world->loop, UV_RUN_NOWAIT);
+	assert_true(clock_now_ms(world->clock) - begun_ms < WAIT_MS);
+	names.hangs = false;
+	world_free(world);
+}
+
+static void of_several_addresses_one_that_answers_is_found(void **state)
+{
+	struct world *world = world_new(NULL);
+
+	(void)state;
+	names.addresses[0] = "127.0.0.2"; /* nothing listens there */
+	names.addresses[1] = "127.0.0.1";
+	names.addresses[2] = NULL;
+	link_to_name(world);
+	wait_for(world, world->ups == 1);
+	assert_int_equal(world->downs, 1);
+	world_free(world);
+}
+
+static void a_redis_that_listens_on_ipv4_alone_is_found_at_once(void **state)
+{
+	struct world *world = world_new(NULL);
+
+	(void)state;
+	names.addresses[0] = "::1";
+	names.addresses[1] = "127.0.0.1";
+	names.addresses[2] = NULL;
+	link_to_name(world);
+	wait_for(world, world->ups == 1);
+	assert_int_equal(world->downs, 0);
+	world_free(world);
+}
+
+static void an_address_that_is_silent_does_not_hide_the_next(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct sockaddr_in silent = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)world->server.port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	inet_pton(AF_INET, "127.0.0.2", &silent.sin_addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&silent, sizeof(silent)), 0);
+	assert_int_equal(listen(fd, 10), 0);
+	names.addresses[0] = "127.0.0.2";
+	names.addresses[1] = "127.0.0.1";
+	names.addresses[2] = NULL;
+	link_to_name(world);
+	wait_for(world, world->ups == 1);
+	assert_int_equal(world->downs, 1);
+	assert_non_null(strstr(world->down_reason, "no answer"));
+	close(fd);
+	world_free(world);
+}
+
+static void a_name_is_looked_up_anew_for_each_connection(void **state)
+{
+	struct world *world = world_new(NULL);
+
+	(void)state;
+	names.addresses[0] = NULL;
+	link_to_name(world);
+	wait_for(world, world->downs == 1);
+	assert_non_null(strstr(world->down_reason, "redis.test"));
+	names.addresses[1] = NULL;
+	names.addresses[0] = "127.0.0.1";
+	wait_for(world, world->ups == 1);
+	names.lookups = 0;
+	redis_server_do(&world->server, "CLIENT KILL TYPE normal SKIPME yes");
+	wait_for(world, world->ups == 2);
+	assert_true(names.lookups >= 1);
+	world_free(world);
+}
+
 /* ---- strange answers ---- */
 
 static void a_full_redis_is_told_as_such(void **state)
@@ -362,6 +549,38 @@ static void a_full_redis_is_told_as_such(void **state)
 	wait_for(world, outcome.runs);
 	assert_int_equal(outcome.error, -ENOSPC);
 	assert_int_equal(world->downs + world->refusals, 0);
+	world_free(world);
+}
+
+/* It refuses even PING, and goes on reading and publishing. */
+static void a_redis_that_cannot_save_is_connected_to(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct outcome script = {0}, read = {0}, healed = {0};
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dump.rdb", world->server.directory);
+	redis_server_do(&world->server, "CONFIG SET save %s", "3600 1000");
+	assert_int_equal(mkdir(path, 0700), 0); /* nothing can be renamed to it */
+	redis_server_do(&world->server, "BGSAVE");
+	while (!is_said(world, "persistence", "rdb_last_bgsave_status:err"))
+		usleep(10000);
+	link_to(world, NULL);
+	wait_for(world, world->ups == 1);
+	enter(world, "a", REDIS_NORMAL, &script);
+	command(world, &read, "GET", "nothing");
+	wait_for(world, script.runs && read.runs);
+	assert_int_equal(script.error, -ENOSPC);
+	assert_int_equal(read.error, 0);
+	turn_for(world, REDIS_PROBE_MS + 1000); /* the next probe comes back, too */
+	assert_int_equal(world->downs + world->refusals, 0);
+
+	redis_server_do(&world->server, "CONFIG SET save %s", "");
+	enter(world, "a", REDIS_NORMAL, &healed);
+	wait_for(world, healed.runs);
+	assert_int_equal(healed.error, 0);
+	assert_int_equal(rmdir(path), 0);
 	world_free(world);
 }
 
@@ -524,7 +743,7 @@ static void a_forbidden_script_is_refused_and_a_forbidden_question_is_not(void *
 	(void)state;
 	log_setup("test_link", LOG_ERROR);
 	redis_server_do(&world->server,
-		"ACL SETUSER ali on nopass +@all -info -client -config -ping -evalsha ~* "
+		"ACL SETUSER ali on nopass +@all -info -client -config -ping -eval ~* "
 		"&*");
 	snprintf(url, sizeof(url), "redis://ali@127.0.0.1:%d", world->server.port);
 	link_to(world, url);
@@ -535,7 +754,7 @@ static void a_forbidden_script_is_refused_and_a_forbidden_question_is_not(void *
 	assert_int_equal(outcome.error, -EACCES);
 	assert_int_equal(world->refusals, 1);
 	assert_non_null(strstr(world->refusal, "NOPERM"));
-	assert_non_null(strstr(world->refusal, "evalsha"));
+	assert_non_null(strstr(world->refusal, "'eval'"));
 	world_free(world);
 }
 
@@ -983,10 +1202,23 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_script_that_redis_forgot_is_sent_with_its_text, quiet),
 		cmocka_unit_test_setup(
+			a_name_that_takes_long_to_look_up_holds_nothing_up, set_names),
+		cmocka_unit_test_setup(freeing_does_not_wait_for_a_name, set_names),
+		cmocka_unit_test_setup(
+			of_several_addresses_one_that_answers_is_found, set_names),
+		cmocka_unit_test_setup(
+			a_redis_that_listens_on_ipv4_alone_is_found_at_once, set_names),
+		cmocka_unit_test_setup(
+			an_address_that_is_silent_does_not_hide_the_next, set_names),
+		cmocka_unit_test_setup(
+			a_name_is_looked_up_anew_for_each_connection, set_names),
+		cmocka_unit_test(the_first_use_of_a_script_is_not_overtaken),
+		cmocka_unit_test_setup(
 			no_more_than_the_cap_is_in_flight_and_urgent_overtakes, quiet),
 		cmocka_unit_test_setup(large_commands_are_capped_by_their_bytes, quiet),
 		cmocka_unit_test_setup(a_command_larger_than_any_buffer_goes_out, quiet),
 		cmocka_unit_test_setup(a_full_redis_is_told_as_such, quiet),
+		cmocka_unit_test_setup(a_redis_that_cannot_save_is_connected_to, quiet),
 		cmocka_unit_test_setup(a_busy_redis_is_told_as_such, quiet),
 		cmocka_unit_test_setup(
 			a_redis_that_became_a_replica_is_left_until_it_is_none, quiet),

@@ -109,7 +109,7 @@ static void begin(void *user)
 	struct clock *clock = gateway->actor.clock;
 	uint32_t lease_ms = birth->settings->lease_ms;
 	const struct redis_settings redis = {
-		"redis://simulated", SERVER_PREFIX, "uricast-gateway"};
+		"unix:/simulated", SERVER_PREFIX, "uricast-gateway"};
 	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
 	const struct membership_settings member = {
 		MEMBERSHIP_GATEWAY, lease_ms, "simulated", "0"};

@@ -175,7 +175,7 @@ static void make_parts(
 {
 	struct clock *clock = poller->actor.clock;
 	const struct redis_settings redis = {
-		"redis://simulated", SERVER_PREFIX, "uricast-poller"};
+		"unix:/simulated", SERVER_PREFIX, "uricast-poller"};
 	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
 	const struct membership_settings member = {
 		MEMBERSHIP_POLLER, settings->lease_ms, "simulated", "0"};

@@ -31,7 +31,7 @@ static void on_broken(const char *reason, void *user)
 static const struct connection_events events_of_connection = {on_reply, on_broken};
 
 struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *url,
-	const struct redis_socket_events *events, void *user, char *reason,
+	const char *address, const struct redis_socket_events *events, void *user, char *reason,
 	size_t reason_size)
 {
 	struct redis_socket *socket = xcalloc(1, sizeof(*socket));
@@ -39,6 +39,7 @@ struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *
 
 	(void)loop;
 	(void)url;
+	(void)address;
 	(void)reason;
 	(void)reason_size;
 	socket->events = *events;

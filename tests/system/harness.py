@@ -180,6 +180,7 @@ class Redis(Process):
         command = ["redis-server", "--bind", "127.0.0.1", "--port", self.port]
         command += ["--save", "", "--appendonly", "no", "--dir", directory]
         super().__init__(name, directory, command)
+        self.unsaved = pathlib.Path(directory, "dump.rdb")
         self.client = redis_client.Redis(
             port=self.port, decode_responses=True, socket_timeout=DEADLINE
         )
@@ -198,6 +199,21 @@ class Redis(Process):
             return self.client.ping()
         except redis_client.RedisError:
             return False
+
+    def break_disk(self):
+        """From now on it refuses all writes, with MISCONF."""
+        self.unsaved.mkdir()
+        self.client.config_set("save", "3600 1")
+        self.client.bgsave()
+        until_now(lambda: self.saves("err"), "a save that fails")
+
+    def mend_disk(self):
+        self.unsaved.rmdir()
+        self.client.bgsave()
+        until_now(lambda: self.saves("ok"), "a save that does not fail")
+
+    def saves(self, outcome):
+        return self.client.info("persistence")["rdb_last_bgsave_status"] == outcome
 
     def keys(self):
         return sorted(self.client.scan_iter(count=1000))

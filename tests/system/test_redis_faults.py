@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from cli import uricast
 from harness import RedisProxy, run, until
 from test_takeover import counting, gaps
 
@@ -170,6 +171,64 @@ def test_forgotten_scripts_are_sent_again(fleet):
             fleet.redis.client.script_flush()
             await subscribed(one, "/later")
             assert not [f for f in one.frames if "state" in f]
+
+    run(test())
+
+
+def reconnected(processes):
+    return all(process.log().count("connected to Redis") >= 2 for process in processes)
+
+
+def test_a_redis_that_cannot_save_is_read_on_and_polled_for_again_when_it_can(fleet):
+    counting(fleet.upstream, "/nodes")
+    fleet.upstream.set("/new", {"n": 1})
+    processes = fleet.gateways + fleet.pollers
+
+    async def test():
+        async with fleet.client(0) as one:
+            await subscribed(one, "/nodes")
+            fleet.redis.break_disk()
+            broken = time.monotonic()
+            stale = await one.state("/nodes", "stale")
+            assert stale["error"]["code"] == "redis_unavailable"
+            # It stores no lease, so nobody may ask the upstream.
+            assert fleet.upstream.count("/nodes", since=broken + 5) == 0
+            # Connections are replaced, and a gateway that starts now reads what is stored.
+            fleet.gateways[1].kill()
+            fleet.gateways[1].start()
+            for kind in ("pubsub", "normal"):
+                fleet.redis.client.client_kill_filter(_type=kind, skipme=True)
+            await until(lambda: reconnected(processes), "all are connected again")
+            async with fleet.client(1) as late:
+                await late.subscribe("/nodes")
+                await late.content("/nodes", lambda c: c == one.held["/nodes"][1])
+                await late.state("/nodes", "stale")
+                await late.subscribe("/new")
+                nothing = await late.state("/new", "error")
+                assert nothing["error"]["code"] == "redis_unavailable"
+                stored = fleet.gateways[1].resource("/nodes")
+                assert stored.json == one.held["/nodes"][1]
+                assert "redis_unavailable" in str(stored.headers)
+                status = uricast("status", "--redis", fleet.redis.url)
+                assert status.returncode == 0 and "/nodes" in status.stdout
+                doctor = uricast("doctor", "--redis", fleet.redis.url)
+                assert "MISCONF" in doctor.stdout
+                assert "cannot be reached" not in doctor.stdout + doctor.stderr
+                assert fleet.upstream.count("/nodes", since=broken + 5) == 0
+
+                fleet.redis.mend_disk()
+                mended = time.monotonic()
+                for client in (one, late):
+                    await growing(client, "/nodes", 3)
+                await late.content("/new")
+            times = fleet.upstream.asked("/nodes", since=mended)
+            early = [gap for gap in gaps(times) if gap < fleet.interval * 0.8]
+            assert len(early) <= 1, gaps(times)
+            for process in [fleet.gateways[0], *fleet.pollers]:
+                assert process.log().count("Redis refuses to store") == 1
+            for poller in fleet.pollers:  # nobody is taken for dead
+                assert poller.metric("uricast_poller_takeovers_total") == 0
+                assert poller.metric("uricast_poller_buried_total") == 0
 
     run(test())
 
