@@ -100,13 +100,36 @@ static bool send_owed(struct hold *hold)
 	return true;
 }
 
-void client_flush(struct client *client)
+static void send_all(struct client *client)
 {
-	if (client->handling || !send_answers(client))
+	if (!send_answers(client))
 		return;
 	list_each (link, &client->owing)
 		if (!send_owed(container_of(link, struct hold, in_owing)))
 			return;
+}
+
+/* One answer or subscription is the rule: that goes the short way. */
+static bool has_several(const struct client *client)
+{
+	const struct list *owing = &client->owing;
+
+	return !list_empty(&client->answers) || owing->next != owing->previous;
+}
+
+void client_flush(struct client *client)
+{
+	const struct client_wire *wire = client->wire;
+
+	if (client->handling)
+		return;
+	if (wire->hold_back == NULL || !has_several(client)) {
+		send_all(client);
+		return;
+	}
+	wire->hold_back(client);
+	send_all(client);
+	wire->let_go(client);
 }
 
 bool client_owes(const struct client *client)
@@ -120,6 +143,27 @@ static void owe(struct hold *hold)
 		list_append(&hold->client->owing, &hold->in_owing);
 }
 
+/*
+ * With @hold, what else of its client changed in this turn of the loop. What then does
+ * not go out is left to its own topic's fan-out, which is still to come.
+ */
+static void flush_changed(struct hold *hold)
+{
+	struct client *client = hold->client;
+
+	owe(hold);
+	list_each (link, &client->holds) {
+		struct hold *other = container_of(link, struct hold, in_client);
+
+		if (subscription_is_next(&other->subscription))
+			owe(other);
+	}
+	client_flush(client);
+	list_each (link, &client->owing)
+		if (link != &hold->in_owing)
+			list_remove(link);
+}
+
 static void on_owed(struct subscription *subscription)
 {
 	struct hold *hold = container_of(subscription, struct hold, subscription);
@@ -128,8 +172,13 @@ static void on_owed(struct subscription *subscription)
 		metrics_add(hold->client->shared->metrics, METRIC_CONFLATED, 1);
 		return;
 	}
-	owe(hold);
-	client_flush(hold->client);
+	if (list_empty(&hold->client->owing) &&
+		topics_fanning_out(relay_topics(hold->client->shared->relay)) > 1)
+		flush_changed(hold);
+	else {
+		owe(hold);
+		client_flush(hold->client);
+	}
 }
 
 /* ---- subscriptions ---- */

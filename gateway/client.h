@@ -41,7 +41,7 @@ struct client_shared {
 
 struct client;
 
-/** How a wire sends. Neither function may free the client before it returns to the loop.
+/** How a wire sends. No function may free the client before it returns to the loop.
  */
 struct client_wire {
 	/* Hands @frame over, keeping it if it must. True: it will reach the client whole,
@@ -49,6 +49,10 @@ struct client_wire {
 	 * can. @subscription is what it is about, not yet given it; NULL: an answer. */
 	bool (*send)(struct client *client, struct frame *frame,
 		const struct subscription *subscription);
+	/* Around several calls of send(): what they hand over may go out together, at the
+	 * latest in let_go(). Both NULL where the wire gains nothing by it. */
+	void (*hold_back)(struct client *client);
+	void (*let_go)(struct client *client);
 	/* The client takes too little: end the connection. */
 	void (*drop)(struct client *client, const char *reason);
 };

@@ -36,6 +36,7 @@ struct topic_table {
 	struct topic *topics; /* by address */
 	struct provider_count *providers;
 	size_t subscription_count;
+	size_t fanning_out; /* topics that are */
 };
 
 struct topic {
@@ -177,8 +178,14 @@ static void count_one_less(struct topic_table *table, const char *provider)
 
 /* ---- fan-out ---- */
 
+static bool is_fanning_out(const struct topic *topic)
+{
+	return !list_empty(&topic->cursor);
+}
+
 static void stop_fan_out(struct topic *topic)
 {
+	topic->table->fanning_out -= is_fanning_out(topic);
 	list_remove(&topic->cursor);
 	clock_timer_stop(&topic->fan_out);
 }
@@ -228,6 +235,7 @@ static void on_fan_out(struct clock_timer *timer)
  */
 static void fan_out(struct topic *topic)
 {
+	topic->table->fanning_out += !is_fanning_out(topic);
 	list_remove(&topic->cursor);
 	list_append(topic->subscriptions.next, &topic->cursor);
 	clock_timer_start_in(&topic->fan_out, 0);
@@ -494,6 +502,12 @@ struct frame *subscription_owed(struct subscription *subscription)
 						 : frame;
 }
 
+bool subscription_is_next(const struct subscription *subscription)
+{
+	return subscription->topic != NULL && !subscription->paused &&
+		is_fanning_out(subscription->topic);
+}
+
 void subscription_given(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
@@ -506,6 +520,11 @@ void subscription_given(struct subscription *subscription)
 	if (subscription->version_given == 0 && subscription->state_given != 0)
 		subscription->state_given = topic->state_serial - 1;
 	subscription->version_given = topic->version;
+}
+
+size_t topics_fanning_out(const struct topic_table *table)
+{
+	return table->fanning_out;
 }
 
 void topic_refresh(struct topic *topic)

@@ -125,6 +125,9 @@ void subscription_holds(struct subscription *subscription, uint64_t version);
 struct frame *subscription_owed(struct subscription *subscription);
 void subscription_given(struct subscription *subscription);
 
+/** Whether it may be owed something that its topic is about to tell its subscribers. */
+bool subscription_is_next(const struct subscription *subscription);
+
 /** Asks for a poll now. Rate limiting is the caller's. */
 void topic_refresh(struct topic *topic);
 
@@ -148,8 +151,8 @@ struct bytes topic_content(const struct topic *topic);
 struct bytes topic_patch(const struct topic *topic, uint64_t *base);
 /** Of a text; empty for JSON. */
 struct bytes topic_media_type(const struct topic *topic);
-uint64_t topic_version(const struct topic *topic);      /* 0: none */
-uint64_t topic_revision(const struct topic *topic);     /* 0: none */
+uint64_t topic_version(const struct topic *topic);  /* 0: none */
+uint64_t topic_revision(const struct topic *topic); /* 0: none */
 struct topic_times topic_times(const struct topic *topic);
 int64_t topic_checked_at_ms(const struct topic *topic); /* of its times */
 /** How often it is polled, by its owner's last commit; 0: not known. */
@@ -158,6 +161,9 @@ uint32_t topic_interval_ms(const struct topic *topic);
 struct topic *topic_find(struct topic_table *table, const char *address, size_t length);
 size_t topic_count(const struct topic_table *table);
 size_t topic_subscription_count(const struct topic_table *table);
+
+/** Topics that are telling their subscribers of something new. */
+size_t topics_fanning_out(const struct topic_table *table);
 
 /* ---- for who feeds it ---- */
 
@@ -230,9 +236,9 @@ const char *topic_doubt_code(const struct topic *topic);
 void topic_retarget(struct topic *topic, const struct catalog_target *target);
 
 /**
- * The catalog knows the topic no more: it counts as interest no longer, and its subscribers
- * hear of that, and of nothing else until topic_retarget(). Arguments as in topic_doubt(),
- * which has no effect meanwhile.
+ * The catalog knows the topic no more: it counts as interest no longer, and its
+ * subscribers hear of that, and of nothing else until topic_retarget(). Arguments as in
+ * topic_doubt(), which has no effect meanwhile.
  */
 void topic_set_unknown(
 	struct topic *topic, const char *code, const char *message, int64_t since_ms);
@@ -243,7 +249,8 @@ bool topic_is_known(const struct topic *topic);
 void topic_forget(struct topic *topic);
 
 /**
- * Walks all topics but the aggregates; @visit must not forget any but the one it is given.
+ * Walks all topics but the aggregates; @visit must not forget any but the one it is
+ * given.
  */
 void topic_each(struct topic_table *table, void (*visit)(struct topic *topic, void *user),
 	void *user);

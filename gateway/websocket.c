@@ -17,16 +17,29 @@
 			   */
 #define MESSAGE_LEAST 512 /* bytes reserved for a message that comes in pieces */
 #define FRAGMENT_HEADER_MAX 10
+#define REST_MAX_BYTES (FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX)
 #define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
 #define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
+
+#define BATCH_FRAMES_MAX 64
+
+/* Frames that go out with one system call, all of one client. */
+struct batch {
+	struct websocket *websocket; /* whose; NULL: nothing is held back */
+	struct frame *frames[BATCH_FRAMES_MAX];
+	size_t count;
+	size_t length; /* bytes, within the room for a rest */
+};
 
 struct websockets {
 	struct client_shared *shared;
 	struct clock_timer walk;
 	struct list all;
-	/* The rest of a fragment on its way to libwebsockets, which wants room in front.
+	struct batch batch;
+	/* The rest of a fragment or a batch on its way to libwebsockets, which wants room
+	 * in front.
 	 */
-	unsigned char rest[LWS_PRE + FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX];
+	unsigned char rest[LWS_PRE + REST_MAX_BYTES];
 };
 
 struct websocket {
@@ -209,19 +222,82 @@ static void go_on_with_partial(struct websocket *websocket)
 			return;
 }
 
+static bool fits(const struct batch *batch, const struct frame *frame)
+{
+	return batch->count < BATCH_FRAMES_MAX &&
+		batch->length + frame->length <= REST_MAX_BYTES;
+}
+
+static void leave_rest_of_batch(struct websocket *websocket, size_t sent)
+{
+	struct batch *batch = &websocket->websockets->batch;
+	unsigned char *rest = websocket->websockets->rest + LWS_PRE, *at = rest;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		memcpy(at, batch->frames[i]->bytes, batch->frames[i]->length);
+		at += batch->frames[i]->length;
+	}
+	leave_rest(websocket, rest + sent, batch->length - sent);
+}
+
+/* Its frames count as given: what the socket does not take, libwebsockets keeps. */
+static void send_batch(struct websocket *websocket)
+{
+	struct batch *batch = &websocket->websockets->batch;
+	struct iovec parts[BATCH_FRAMES_MAX];
+	size_t sent;
+
+	if (batch->count == 0)
+		return;
+	for (size_t i = 0; i < batch->count; i++)
+		parts[i] =
+			(struct iovec){batch->frames[i]->bytes, batch->frames[i]->length};
+	sent = send_now(websocket, parts, batch->count);
+	if (sent < batch->length && !websocket->killed)
+		leave_rest_of_batch(websocket, sent);
+	while (batch->count > 0)
+		frame_release(batch->frames[--batch->count]);
+	batch->length = 0;
+}
+
+static void wire_hold_back(struct client *client)
+{
+	struct websocket *websocket = container_of(client, struct websocket, client);
+
+	assert(websocket->websockets->batch.websocket == NULL);
+	websocket->websockets->batch.websocket = websocket;
+}
+
+static void wire_let_go(struct client *client)
+{
+	struct websocket *websocket = container_of(client, struct websocket, client);
+
+	send_batch(websocket);
+	websocket->websockets->batch.websocket = NULL;
+}
+
 static bool wire_send(struct client *client, struct frame *frame,
 	const struct subscription *subscription)
 {
 	struct websocket *websocket = container_of(client, struct websocket, client);
+	struct batch *batch = &websocket->websockets->batch;
+	bool held_back = batch->websocket == websocket;
 
 	(void)subscription;
+	if (held_back && !fits(batch, frame))
+		send_batch(websocket);
 	if (websocket->partial != NULL || !may_send(websocket)) {
 		if (!websocket->closing)
 			fall_behind(websocket);
 		return false;
 	}
-	if (frame_payload_length(frame) <= WEBSOCKET_FRAGMENT_MAX)
-		return send_whole(websocket, frame->bytes, frame->length);
+	if (frame_payload_length(frame) <= WEBSOCKET_FRAGMENT_MAX) {
+		if (!held_back)
+			return send_whole(websocket, frame->bytes, frame->length);
+		batch->frames[batch->count++] = frame_keep(frame);
+		batch->length += frame->length;
+		return true;
+	}
 	websocket->partial = frame_keep(frame);
 	websocket->partial_sent = 0;
 	go_on_with_partial(websocket);
@@ -235,7 +311,12 @@ static void wire_drop(struct client *client, const char *reason)
 	kill_it(websocket, reason);
 }
 
-static const struct client_wire wire = {.send = wire_send, .drop = wire_drop};
+static const struct client_wire wire = {
+	.send = wire_send,
+	.hold_back = wire_hold_back,
+	.let_go = wire_let_go,
+	.drop = wire_drop,
+};
 
 /* RFC 6455, 5.5.1. Debian's libwebsockets 4.1.6 on libuv closes twice when a callback of
  * ours fails, the second time before its own close frame is out: so we send it. */

@@ -121,7 +121,10 @@ def test_who_takes_an_asset_slowly_costs_no_copy_and_holds_nobody_up(gateway):
         client.connect(("127.0.0.1", gateway.port))
         client.sendall(request)
         slow.append(client)
-    until_now(lambda: gateway.metric("uricast_gateway_clients") >= 400, "all have come")
+    until_now(
+        lambda: gateway.metric('uricast_gateway_clients{wire="http"}') >= 400,
+        "all have come",
+    )
     assert gateway.get("/assets/dashboard.js").status == 200
     assert gateway.get("/resource?uri=/a").status == 200
     if not SANITIZED:

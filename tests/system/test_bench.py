@@ -31,7 +31,7 @@ SHORT = {
     "scale": (
         "subscribers=1,5 resources=1,5 gateways=1,2 clients_each=3 changes=2 "
         "interval_s=0.2 seconds=0.3",
-        "CPU of one more subscriber",
+        "5 subscribers: CPU of gateway",
     ),
     "fanout-once": (
         "clients=20 interval_s=0.2 change_every_ms=130 seconds=0.5",

@@ -117,7 +117,7 @@ def test_who_asks_for_the_fleet_and_leaves_costs_no_more(small_fleet):
         head = f"GET /fleet?prefix=/{number} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         client.sendall(head.encode())
         gone.append(client)
-    clients = "uricast_gateway_clients"
+    clients = 'uricast_gateway_clients{wire="http"}'
     until_now(lambda: gateway.metric(clients) >= 40, "all have come")
     for client in gone:
         client.close()

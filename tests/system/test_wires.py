@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import sys
 
 import pytest
 
@@ -388,3 +389,45 @@ def test_who_takes_nothing_for_half_a_minute_is_closed(start_fleet, wire):
         assert http_get(gateway.port, "/").status == 200
 
     run(test())
+
+
+def segments_received(client):
+    """With data in them, by the kernel's count: tcpi_data_segs_in of linux/tcp.h."""
+    connection = client.socket.transport.get_extra_info("socket")
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return int.from_bytes(info[152:156], sys.byteorder)
+
+
+def test_what_changes_at_once_reaches_a_client_with_few_sends(small_fleet):
+    """The gateway is held up until many changes wait for it; then it sends them together."""
+    fleet, count = small_fleet, 40
+    gateway, poller = fleet.gateways[0], fleet.pollers[0]
+    uris = [f"/together/{number}" for number in range(count)]
+
+    def set_all(value):
+        for uri in uris:
+            fleet.upstream.set(uri, {"value": value})
+
+    def arrived(client, value):
+        held = [client.held.get(uri, (None, None))[1] for uri in uris]
+        return held == [{"value": value}] * count
+
+    async def watch():
+        set_all(1)
+        async with gateway.client() as client:
+            await client.send({"action": "subscribe", "uris": uris})
+            await client.until(lambda: arrived(client, 1), "everything is here")
+            before = segments_received(client)
+            committed = poller.metric("uricast_poller_commits_total")
+            gateway.pause()
+            set_all(2)
+            await until(
+                lambda: poller.metric("uricast_poller_commits_total")
+                >= committed + count,
+                "all changes are published",
+            )
+            gateway.resume()
+            await client.until(lambda: arrived(client, 2), "all changes are here")
+            assert segments_received(client) - before < 6
+
+    run(watch())

@@ -4,7 +4,7 @@
  */
 
 import { make, oncePerFrame, setText } from "./dom.js";
-import { ago, count, counted, duration, interval } from "./format.js";
+import { ago, count, duration, interval } from "./format.js";
 import { amendPlace, hashOf, readPlace } from "./place.js";
 
 const EVERY_MS = 2000;
@@ -87,6 +87,10 @@ function life(session) {
 	return pill(session.life, LIVES[session.life]);
 }
 
+function lease({ lease_left_ms: left }) {
+	return left > 0 ? `${(left / 1000).toFixed(1)} s` : "–";
+}
+
 function told(number) {
 	return number === undefined ? "–" : count(number);
 }
@@ -126,7 +130,7 @@ export class FleetPage {
 		const sessionColumns = [
 			["session", ({ session }) => make("code", {}, session)],
 			["life", life],
-			["lease", (s) => (s.lease_left_ms > 0 ? `${(s.lease_left_ms / 1000).toFixed(1)} s` : "–"), "number"],
+			["lease", lease, "number"],
 			["host", (s) => (s.host ? `${s.host}${s.pid ? `:${s.pid}` : ""}` : "–")],
 			["version", (s) => s.version || "–"],
 			["up", (s) => (s.started ? duration(this.#since(s.started)) : "–"), "number"],

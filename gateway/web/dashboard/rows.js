@@ -35,7 +35,7 @@ function listIn(content) {
 export function regionsIn(uri, content) {
 	if (uri.startsWith("/") || uri.includes(":") || !isObject(content)) return null;
 	if (typeof content.complete !== "boolean" || !isObject(content.regions)) return null;
-	return content.regions;
+	return Object.values(content.regions).every(isObject) ? content.regions : null;
 }
 
 /** The lists that make the table: [{region, list}], or null where there is none. */
@@ -67,7 +67,7 @@ function keyNameOf(list) {
 			for (const row of list) {
 				const key = row[name];
 				if (typeof key !== "string" && typeof key !== "number") return false;
-				seen.add(key);
+				seen.add(String(key));
 			}
 			return seen.size === list.length;
 		}) ?? null

@@ -175,7 +175,7 @@ export class Table {
 
 	#setWaiting(waiting) {
 		if (waiting > 0 && this.waiting === 0)
-			announce(`Changes are waiting until you leave the rows.`);
+			announce("Changes are waiting until you leave the rows.");
 		this.waiting = waiting;
 	}
 
