@@ -32,7 +32,8 @@ async def dashboard(session, url):
     async with session.get(url + "/") as page:
         text = await page.text()
     if page.content_type != "text/html":
-        say(f"dashboard   not in the image: {text.strip()}")
+        reason = next((line for line in text.splitlines() if "dashboard" in line), text)
+        say(f"dashboard   not in the image. {reason}")
         return []
     wrong = []
     for path in ASSETS:
