@@ -11,6 +11,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = TOP / "deploy" / "test-compose.d"
 CACHE = pathlib.Path("/var/cache/uricast")
+LOCAL_CA = pathlib.Path("/usr/local/share/ca-certificates")
 RUN = pathlib.Path("/run/uricast-test-compose")
 OFFICIAL = {
     "redis": "redis:7.2-bookworm",
@@ -149,6 +150,11 @@ def make_base():
     return image
 
 
+def trusted_here():
+    """The authorities this host trusts beside those that Debian does."""
+    return "\n".join(path.read_text() for path in sorted(LOCAL_CA.glob("*.crt")))
+
+
 def prepare_images():
     """Names of images by what docker-compose.yml calls them in its variables."""
     images = {
@@ -173,7 +179,8 @@ def prepare_images():
     if stand_ins:
         say(f"stand-ins   {', '.join(stand_ins)}: from Debian's packages")
     file, options = TOP / "deploy/Dockerfile", ("--build-arg", f"BASE={base}")
-    build(file, TOP, images["URICAST_IMAGE"], *options)
+    npm_ca = ("--build-arg", f"NPM_CA={trusted_here()}")
+    build(file, TOP, images["URICAST_IMAGE"], *options, *npm_ca)
     build(file, TOP, images["DEMO_IMAGE"], "--target", "demo", *options)
     return {**images, "BASE": base}
 

@@ -6,6 +6,7 @@ import pytest
 from browser import Balancer
 from dashboard import Chromium, watch_url
 from harness import Fleet, until_now
+from load_balancer import HAProxy
 
 WAITING = 'document.querySelector(".waiting").innerText'
 IS_WAITING = 'document.querySelector(".waiting").checkVisibility()'
@@ -425,3 +426,20 @@ def test_nothing_moves_for_those_who_want_no_motion(fleet, open_page):
     })()"""
     )
     assert all(easing.startswith("steps(1") for easing in easings), easings
+
+
+# ---- behind a load balancer ----
+
+
+def test_the_dashboard_is_live_through_haproxy_with_tls(fleet, open_page, tmp_path):
+    haproxy = HAProxy(tmp_path, fleet.gateways).start()
+    try:
+        base = f"https://localhost:{haproxy.port}/"
+        fleet.show(servers("a", "b"))
+        page = open_page(watch_url(base, fleet.uri), ignoreHTTPSErrors=True)
+        page.until(LIVE)
+        fleet.show(servers("a", "b", "c"))
+        page.until('document.querySelector(".rows").innerText.includes("c")')
+        page.close()
+    finally:
+        haproxy.end()
