@@ -22,7 +22,7 @@ function errorIn(header) {
 /*
  * Resolves with what a gateway answers: `status`, `error` where it is one, and of a content
  * `version`, `content` (not with 304), `state` and its `error`. Rejects where no gateway
- * could be understood.
+ * could be understood, or it is about to stop.
  *
  * @etag  the version held; @wait  seconds to wait for another
  */
@@ -35,7 +35,7 @@ export async function getResource(base, address, { token, etag, wait, signal } =
 	const { status } = response;
 	if (status !== 200 && status !== 304) {
 		const { error } = await response.json();
-		if (!error) throw new Error(`${status}`);
+		if (!error || error.code === "draining") throw new Error(`${status}`);
 		return { status, error };
 	}
 	const said = (name) => response.headers.get(name);
