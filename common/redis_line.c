@@ -663,7 +663,8 @@ static const struct addrinfo *nth_address(const struct addrinfo *addresses, unsi
 	static const int families[] = {AF_INET, AF_INET6};
 
 	for (size_t i = 0; i < COUNT(families); i++) {
-		for (const struct addrinfo *each = addresses; each; each = each->ai_next) {
+		for (const struct addrinfo *each = addresses; each;
+			each = each->ai_next) {
 			if (each->ai_family == families[i] && n-- == 0)
 				return each;
 		}

@@ -60,13 +60,13 @@ struct redis_line {
 	struct redis_line_settings *settings;
 	const char *name; /* "commands" or "channels" */
 	enum redis_line_state state;
-	struct redis_lookup *lookup; /* of the host's name; NULL but while it is under way */
+	struct redis_lookup *lookup; /* of the name, or NULL */
 	struct redis_socket *socket; /* NULL while idle or ended, and during the lookup */
 	struct redis_line_identity identity;
 	struct redis_line_identity predecessor; /* not yet known to be gone */
 	uint64_t known_scripts; /* sent with their text on this connection */
 	struct clock_timer reconnect;
-	struct clock_timer deadline; /* of the oldest in flight or the lookup, or earlier */
+	struct clock_timer deadline; /* of the oldest in flight, or the lookup */
 	int64_t heard_at_ms;         /* the last answer, or progress of one */
 	struct clock_timer ending;
 	unsigned attempts;      /* since it was last ready */

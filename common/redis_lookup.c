@@ -12,7 +12,8 @@ struct redis_lookup {
 	void *user;
 };
 
-static void on_looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
+static void on_looked_up(
+	uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
 	struct redis_lookup *lookup = container_of(request, struct redis_lookup, request);
 
@@ -25,8 +26,8 @@ static void on_looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo 
 	free(lookup);
 }
 
-struct redis_lookup *redis_lookup_begin(uv_loop_t *loop, const char *host, int port,
-	redis_lookup_fn on_done, void *user)
+struct redis_lookup *redis_lookup_begin(
+	uv_loop_t *loop, const char *host, int port, redis_lookup_fn on_done, void *user)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct redis_lookup *lookup = xcalloc(1, sizeof(*lookup));

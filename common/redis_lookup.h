@@ -22,8 +22,8 @@ typedef void (*redis_lookup_fn)(
 	struct addrinfo *addresses, const char *reason, void *user);
 
 /** Returns NULL where it cannot begin; then @on_done does not run. */
-struct redis_lookup *redis_lookup_begin(uv_loop_t *loop, const char *host, int port,
-	redis_lookup_fn on_done, void *user);
+struct redis_lookup *redis_lookup_begin(
+	uv_loop_t *loop, const char *host, int port, redis_lookup_fn on_done, void *user);
 
 /** @on_done does not run any more. Freed when the resolver is done. Accepts NULL. */
 void redis_lookup_cancel(struct redis_lookup *lookup);

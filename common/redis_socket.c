@@ -120,8 +120,8 @@ static int start(struct redis_socket *socket, uv_loop_t *loop)
 }
 
 struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *url,
-	const char *address, const struct redis_socket_events *events, void *user, char *reason,
-	size_t reason_size)
+	const char *address, const struct redis_socket_events *events, void *user,
+	char *reason, size_t reason_size)
 {
 	redisContext *context = url->path ? redisConnectUnixNonBlock(url->path)
 					  : redisConnectNonBlock(address, url->port);

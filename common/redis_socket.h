@@ -34,8 +34,8 @@ struct redis_socket_events {
  * @reason   filled where NULL is returned
  */
 struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *url,
-	const char *address, const struct redis_socket_events *events, void *user, char *reason,
-	size_t reason_size);
+	const char *address, const struct redis_socket_events *events, void *user,
+	char *reason, size_t reason_size);
 
 /** Queues a command for this turn of the loop. Returns its bytes on the wire. */
 size_t redis_socket_send(struct redis_socket *socket, int count, const char **words,

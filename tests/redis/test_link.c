@@ -498,8 +498,8 @@ static void a_redis_that_listens_on_ipv4_alone_is_found_at_once(void **state)
 static void an_address_that_is_silent_does_not_hide_the_next(void **state)
 {
 	struct world *world = world_new(NULL);
-	struct sockaddr_in silent = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)world->server.port)};
+	struct sockaddr_in silent = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)world->server.port)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;

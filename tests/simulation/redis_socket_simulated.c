@@ -31,8 +31,8 @@ static void on_broken(const char *reason, void *user)
 static const struct connection_events events_of_connection = {on_reply, on_broken};
 
 struct redis_socket *redis_socket_open(uv_loop_t *loop, const struct redis_url *url,
-	const char *address, const struct redis_socket_events *events, void *user, char *reason,
-	size_t reason_size)
+	const char *address, const struct redis_socket_events *events, void *user,
+	char *reason, size_t reason_size)
 {
 	struct redis_socket *socket = xcalloc(1, sizeof(*socket));
 	struct actor *actor = the_world->current;
