@@ -51,7 +51,7 @@ def picture_table(chromium, base, scheme):
     page.until('document.querySelectorAll(".rows .row").length > 10')
     x, y = page.row(page.names()[3])
     page.do("mouse.click", x, y)
-    page.until('document.querySelector(".waiting").checkVisibility()')
+    page.until('document.querySelector(".waiting")?.checkVisibility()')
     page.until("document.getAnimations().some((flash) => flash.currentTime < 100)")
     page.do("screenshot", {"path": str(OUTPUT / f"table-{scheme}.png")})
     page.close()
@@ -62,7 +62,7 @@ def picture_fleet(chromium, base, scheme):
     for watcher in watchers:
         watcher.until('document.getElementById("link").textContent === "live"')
     page = chromium.open(f"{base}#/fleet", viewport=SIZE, colorScheme=scheme)
-    page.until('document.querySelector(".fleet").innerText.includes("/jobs")')
+    page.until('document.querySelector(".fleet")?.innerText.includes("/jobs")')
     time.sleep(6)  # for rates, which are between two pictures of the fleet
     page.do("screenshot", {"path": str(OUTPUT / f"fleet-{scheme}.png")})
     for visitor in [page, *watchers]:
