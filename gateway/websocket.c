@@ -138,8 +138,11 @@ static bool may_send(const struct websocket *websocket)
 static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t count)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	ssize_t sent =
-		sendmsg(websocket->connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	int fd = websocket->connection->fd;
+	/* The usual case: the kernel copies no list of parts. */
+	ssize_t sent = count == 1 ? send(fd, parts->iov_base, parts->iov_len, flags)
+				  : sendmsg(fd, &message, flags);
 
 	if (sent > 0)
 		return (size_t)sent;
