@@ -618,12 +618,12 @@ def test_refresh_and_status_are_asked_of_the_gateway(start, open_page):
     connect(page, fleet.urls)
     watch(page, "/nodes")
     page.until(shows(1))
-    assert page.run("return s['/nodes'].interval") > 0
     fleet.upstream.set("/nodes", padded(2))
     page.run("await s['/nodes'].refresh();")
     page.until(shows(2))
     status = page.run("return s['/nodes'].status()")
     assert status["state"] == "fresh"
+    assert status["interval"] == 60
     assert status["version"] == page.run("return s['/nodes'].version")
     code = page.run(
         "await s['/nodes'].refresh().catch(() => 0);"

@@ -186,7 +186,7 @@ export interface Subscription<T = any> extends Snapshot<T> {
 	readonly address: string;
 	/** When the upstream was last known to say this, ms since 1970. Current after status(). */
 	readonly checkedAt: number | undefined;
-	/** Seconds between two polls, as the gateway granted it. */
+	/** Seconds between two polls, as the gateway granted it, if it said so: see status(). */
 	readonly interval: number | undefined;
 	/** No interest of this one from now on, and no callbacks. */
 	pause(): void;
@@ -203,6 +203,8 @@ export interface Subscription<T = any> extends Snapshot<T> {
 export interface Status {
 	state?: State;
 	version?: string;
+	/** Seconds between two polls, by its owner's last word. */
+	interval?: number;
 	/** ISO 8601, UTC: when the upstream last confirmed it, and since when it is what it is. */
 	checked_at?: string;
 	changed_at?: string;
