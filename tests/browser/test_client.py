@@ -625,11 +625,11 @@ def test_refresh_and_status_are_asked_of_the_gateway(start, open_page):
     assert status["state"] == "fresh"
     assert status["interval"] == 60
     assert status["version"] == page.run("return s['/nodes'].version")
-    code = page.run(
-        "await s['/nodes'].refresh().catch(() => 0);"
-        "return s['/nodes'].refresh().catch((error) => error.code)"
+    codes = page.run(
+        "const again = () => s['/nodes'].refresh().catch((error) => error.code);"
+        "return Promise.all([again(), again(), again()])"
     )
-    assert code == "rate_limited"
+    assert "rate_limited" in codes
 
 
 # Loads and views.
