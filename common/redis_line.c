@@ -268,8 +268,6 @@ static void disconnect(struct redis_line *line, struct list *commands)
 {
 	struct list *link;
 
-	redis_lookup_cancel(line->lookup);
-	line->lookup = NULL;
 	redis_socket_close(line->socket);
 	line->socket = NULL;
 	clock_timer_stop(&line->deadline);
@@ -362,10 +360,12 @@ static void on_deadline(struct clock_timer *timer)
 	char reason[96];
 	int64_t due_ms;
 
-	if (line->lookup)
-		log_warn("the name of Redis is not looked up yet, waiting for it "
-			 "place=%s",
-			line->settings->url->place);
+	if (line->lookup) {
+		snprintf(reason, sizeof(reason), "its name was not looked up within %d ms",
+			REDIS_DEADLINE_MS);
+		redis_line_lose(line, reason);
+		return;
+	}
 	if (list_empty(&line->in_flight))
 		return;
 	oldest = container_of(line->in_flight.next, struct redis_command, link);
@@ -683,6 +683,15 @@ static const struct addrinfo *choose_address(
 	return nth_address(addresses, count > 0 ? attempts % count : 0);
 }
 
+static void begin_attempt(struct redis_line *line)
+{
+	clock_timer_stop(&line->reconnect);
+	line_enter(line, REDIS_LINE_GREETING);
+	line->identity = (struct redis_line_identity){0};
+	line->known_scripts = 0;
+}
+
+/* An attempt that did not wait for it has been lost: what comes late begins the next. */
 static void on_looked_up(struct addrinfo *addresses, const char *reason, void *user)
 {
 	struct redis_line *line = user;
@@ -691,6 +700,8 @@ static void on_looked_up(struct addrinfo *addresses, const char *reason, void *u
 
 	line->lookup = NULL;
 	clock_timer_stop(&line->deadline);
+	if (line->state == REDIS_LINE_IDLE)
+		begin_attempt(line);
 	if (chosen &&
 		getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, sizeof(text), NULL,
 			0, NI_NUMERICHOST) == 0)
@@ -707,20 +718,20 @@ static bool is_name(const char *host)
 	return host && !network_address_parse(&address, host, strlen(host));
 }
 
+/* One lookup at a time: what is still under way is waited for once more. */
 static void on_reconnect(struct clock_timer *timer)
 {
 	struct redis_line *line = container_of(timer, struct redis_line, reconnect);
 	const struct redis_url *url = line->settings->url;
 
-	line_enter(line, REDIS_LINE_GREETING);
-	line->identity = (struct redis_line_identity){0};
-	line->known_scripts = 0;
+	begin_attempt(line);
 	if (!is_name(url->host)) {
 		open_socket(line, url->host);
 		return;
 	}
-	line->lookup = redis_lookup_begin(
-		line->settings->loop, url->host, url->port, on_looked_up, line);
+	if (!line->lookup)
+		line->lookup = redis_lookup_begin(
+			line->settings->loop, url->host, url->port, on_looked_up, line);
 	if (line->lookup)
 		clock_timer_start_in(&line->deadline, REDIS_DEADLINE_MS);
 	else
@@ -746,6 +757,8 @@ void redis_line_start(struct redis_line *line)
 
 void redis_line_end(struct redis_line *line)
 {
+	redis_lookup_cancel(line->lookup);
+	line->lookup = NULL;
 	disconnect(line, &line->ended);
 	clock_timer_stop(&line->reconnect);
 	clock_timer_stop(&line->ending);

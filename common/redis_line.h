@@ -60,7 +60,7 @@ struct redis_line {
 	struct redis_line_settings *settings;
 	const char *name; /* "commands" or "channels" */
 	enum redis_line_state state;
-	struct redis_lookup *lookup; /* of the name, or NULL */
+	struct redis_lookup *lookup; /* of the name, or NULL; may outlast an attempt */
 	struct redis_socket *socket; /* NULL while idle or ended, and during the lookup */
 	struct redis_line_identity identity;
 	struct redis_line_identity predecessor; /* not yet known to be gone */

@@ -3,8 +3,9 @@
 /*
  * Redis lookup: the addresses of a host by its name, without blocking the loop.
  *
- * getaddrinfo() on libuv's worker pool, where lookups never take all threads. How long it
- * takes at most is the resolver's affair (resolv.conf).
+ * getaddrinfo() cannot be interrupted, and how long it takes is the resolver's affair
+ * (resolv.conf). So each lookup has a thread of its own, which nobody waits for: not the
+ * work on libuv's pool, whose threads are few, and not a process that ends.
  */
 
 #include <netdb.h>
@@ -25,5 +26,8 @@ typedef void (*redis_lookup_fn)(
 struct redis_lookup *redis_lookup_begin(
 	uv_loop_t *loop, const char *host, int port, redis_lookup_fn on_done, void *user);
 
-/** @on_done does not run any more. Freed when the resolver is done. Accepts NULL. */
+/**
+ * @on_done does not run any more; the thread ends when the resolver is done. Needs one
+ * more turn of the loop. Accepts NULL.
+ */
 void redis_lookup_cancel(struct redis_lookup *lookup);

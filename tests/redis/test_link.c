@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -62,7 +63,7 @@ static struct {
 typedef int getaddrinfo_fn(
 	const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
-/* Takes the place of the C library's, for libuv too. */
+/* Takes the place of the C library's, for the link's threads too. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	struct addrinfo **result)
 {
@@ -441,30 +442,49 @@ static void a_name_that_takes_long_to_look_up_holds_nothing_up(void **state)
 	(void)state;
 	names.hangs = true;
 	link_to_name(world);
-	turn_for(world, 2 * REDIS_DEADLINE_MS); /* fails where the loop stands still */
-	assert_int_equal(world->downs + world->ups, 0);
+	wait_for(world, world->downs == 1);
+	assert_non_null(strstr(world->down_reason, "redis.test"));
+	assert_non_null(strstr(world->down_reason, "not looked up within 1000 ms"));
+	turn_for(world, 3 * REDIS_DEADLINE_MS); /* fails where the loop stands still */
 	names.hangs = false;
 	wait_for(world, world->ups == 1);
-	assert_int_equal(names.lookups, 2); /* one for each line */
+	assert_int_equal(world->downs, 1);
+	assert_int_equal(names.lookups, 2); /* one for each line, however often it tried */
 	world_free(world);
 }
 
-static void freeing_does_not_wait_for_a_name(void **state)
+/* Frees the link, closes its loop and exits, with two lookups under way. */
+static _Noreturn void end_during_lookups(void)
 {
 	struct world *world = world_new(NULL);
-	int64_t begun_ms;
 
-	(void)state;
 	names.hangs = true;
 	link_to_name(world);
 	wait_for(world, names.lookups == 2);
-	begun_ms = clock_now_ms(world->clock);
-	redis_free(world->redis);
-	world->redis = NULL;
-	uv_run(&world->loop, UV_RUN_NOWAIT);
-	assert_true(clock_now_ms(world->clock) - begun_ms < WAIT_MS);
-	names.hangs = false;
 	world_free(world);
+	exit(0);
+}
+
+static void a_process_that_ends_does_not_wait_for_a_name(void **state)
+{
+	pid_t child, ended = 0;
+	int status;
+
+	(void)state;
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		end_during_lookups();
+	for (int waited_ms = 0; ended == 0 && waited_ms < WAIT_MS; waited_ms += 10) {
+		usleep(10000);
+		ended = waitpid(child, &status, WNOHANG);
+	}
+	if (ended == 0)
+		kill(child, SIGKILL);
+	assert_int_equal(ended, child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void of_several_addresses_one_that_answers_is_found(void **state)
@@ -1203,7 +1223,8 @@ int main(void)
 			a_script_that_redis_forgot_is_sent_with_its_text, quiet),
 		cmocka_unit_test_setup(
 			a_name_that_takes_long_to_look_up_holds_nothing_up, set_names),
-		cmocka_unit_test_setup(freeing_does_not_wait_for_a_name, set_names),
+		cmocka_unit_test_setup(
+			a_process_that_ends_does_not_wait_for_a_name, set_names),
 		cmocka_unit_test_setup(
 			of_several_addresses_one_that_answers_is_found, set_names),
 		cmocka_unit_test_setup(
