@@ -33,7 +33,8 @@ void histogram_add(struct histogram *histogram, int64_t duration_us)
 		histogram->most_us = duration_us;
 }
 
-int64_t histogram_quantile_us(const struct histogram *histogram, double share)
+/* The duration that @share (0 to 1) of all are not above; 0 where there are none. */
+static int64_t quantile_us(const struct histogram *histogram, double share)
 {
 	uint64_t below = 0;
 
@@ -54,7 +55,7 @@ void histogram_write(const struct histogram *histogram, FILE *file)
 {
 	fprintf(file, "{\"count\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}",
 		(unsigned long long)histogram->count,
-		(double)histogram_quantile_us(histogram, 0.50) / 1000,
-		(double)histogram_quantile_us(histogram, 0.99) / 1000,
+		(double)quantile_us(histogram, 0.50) / 1000,
+		(double)quantile_us(histogram, 0.99) / 1000,
 		(double)histogram->most_us / 1000);
 }

@@ -19,8 +19,5 @@ struct histogram {
 /** Counts @duration_us; below 0 (clocks that were set) counts as 0. */
 void histogram_add(struct histogram *histogram, int64_t duration_us);
 
-/** The duration that @share (0 to 1) of all are not above; 0 where there are none. */
-int64_t histogram_quantile_us(const struct histogram *histogram, double share);
-
 /** Writes {"count":…,"p50_ms":…,"p99_ms":…,"max_ms":…}. */
 void histogram_write(const struct histogram *histogram, FILE *file);

@@ -316,32 +316,6 @@ void connection_close(struct connection *connection)
 	connection_release(connection);
 }
 
-/* The first packet that waits in the inbox of a process which has just gone on. */
-static struct event *waiting_for(const struct connection *connection)
-{
-	list_each (link, &connection->actor->inbox) {
-		struct event *event = container_of(link, struct event, waiting);
-		struct packet *packet = container_of(event, struct packet, event);
-
-		if (event->run == on_arrival_at_client &&
-			packet->connection == connection)
-			return event;
-	}
-	return NULL;
-}
-
-void connection_drain(struct connection *connection)
-{
-	struct event *event;
-
-	connection->references++;
-	while (connection->events && (event = waiting_for(connection)) != NULL) {
-		list_remove(&event->waiting);
-		event->run(event);
-	}
-	connection_release(connection);
-}
-
 void connection_answer(struct connection *connection, redisReply *reply)
 {
 	struct packet *packet = packet_new(connection, PACKET_REPLY);

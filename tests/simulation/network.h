@@ -82,9 +82,6 @@ void connection_send(struct connection *connection, struct redis_args *words);
 /** The client closes: what it sent before still arrives. */
 void connection_close(struct connection *connection);
 
-/** Lets the client take in at once what waits for it while it was paused. */
-void connection_drain(struct connection *connection);
-
 /** The server sends; takes the memory of @reply. */
 void connection_answer(struct connection *connection, redisReply *reply);
 

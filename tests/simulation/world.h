@@ -64,7 +64,7 @@ struct world {
 	struct actor *current; /* whose code runs now, or NULL */
 	struct network *network;
 	struct upstream *upstream;
-	int64_t instant_ms; /* the millisecond that instant_steps counts */
+	int64_t instant_ms; /* the millisecond that steps_in_instant counts */
 	int steps_in_instant;
 	bool verbose;
 	bool failed;
