@@ -10,7 +10,6 @@
 
 #include "common/address.h"
 #include "common/fleet_picture.h"
-#include "common/keys.h"
 #include "common/list.h"
 #include "common/memory.h"
 #include "common/reply.h"

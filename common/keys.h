@@ -7,7 +7,6 @@
  * that a name stands once. Entries are (C name, Lua name, text after the prefix).
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* One line per entry: build.py reads them by their shape. */

@@ -4,7 +4,6 @@
 #include "gateway/protocol.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* More than any canonical address with all its bytes escaped: a longer one is refused. */
 #define URI_TEXT_MAX (ADDRESS_MAX * 6 + 1)

@@ -1,6 +1,6 @@
 #include "gateway/http.h"
 
-#include "common/log.h"
+#include "common/list.h"
 #include "common/memory.h"
 #include "gateway/text.h"
 

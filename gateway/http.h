@@ -11,7 +11,6 @@
  */
 
 #include "common/clock.h"
-#include "common/list.h"
 #include "gateway/frame.h"
 #include "gateway/head.h"
 #include "gateway/peers.h"

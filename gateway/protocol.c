@@ -2,7 +2,6 @@
 
 #include "common/instant.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

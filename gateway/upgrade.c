@@ -1,7 +1,6 @@
 #include "gateway/upgrade.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define SUBPROTOCOL "uricast.v1"
 #define TOKEN_MARK "uricast.token."

@@ -10,7 +10,6 @@
 #include "poller/judge.h"
 #include "poller/schedule.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,6 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 struct fetch_failure {
 	const char *code;  /* see fetch.h; static */

@@ -3,7 +3,6 @@
 #include "poller/fetch_transfer.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,7 +1,6 @@
 #include "poller/schedule.h"
 
 #include "common/list.h"
-#include "common/log.h"
 #include "common/memory.h"
 #include "common/random.h"
 #include "poller/commit.h"

@@ -7,7 +7,6 @@
 
 #include "common/list.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 

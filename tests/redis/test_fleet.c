@@ -1,7 +1,6 @@
 #include "common/fleet.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 #include "tests/simulation/network.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/memory.h"
 #include "tests/simulation/server.h"

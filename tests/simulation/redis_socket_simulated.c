@@ -1,7 +1,6 @@
 /* The product's Redis link on the simulated network: one socket is one connection. */
 #include "common/redis_socket.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/memory.h"

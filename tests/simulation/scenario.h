@@ -4,7 +4,6 @@
  * Scenario: what the seed lets happen, from the first start to the last kill.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct simulation;

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/memory.h"
 #include "tests/simulation/sha1.h"
 
 /* One redis.call(): arguments are strings on the stack, the command's name at 1. */

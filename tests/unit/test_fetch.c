@@ -5,7 +5,6 @@
 
 #include "poller/fetch.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <netdb.h>
