@@ -6,9 +6,9 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/reply.h"
+#include "poller/backoff.h"
 #include "poller/content.h"
 #include "poller/judge.h"
-#include "poller/schedule.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -399,7 +399,7 @@ static void take_failure(struct resource *resource, struct answer *answer,
 		answer->not_before_ms =
 			membership_redis_ms(commits->membership) + retry_after_ms;
 	answer->checked_at_ms = resource->checked_at_ms;
-	verdict->retry_ms = schedule_backoff_ms(
+	verdict->retry_ms = backoff_ms(
 		resource, resource->failures + 1, answer->status, retry_after_ms);
 	verdict->state = failed_state(resource, answer->status);
 	snprintf(verdict->failure, sizeof(verdict->failure), "%s %ld", code,

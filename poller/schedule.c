@@ -12,10 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BACKOFF_MS 15000      /* a failing resource waits at most, or its interval */
 #define FENCED_RETRY_MS 1000  /* until we look again whether the lease runs */
 #define REFRESH_LEAST_MS 1000 /* between two polls that somebody asked for */
-#define DENIED_MS 60000       /* after a 401 or 403, which time alone seldom mends */
 #define BACK_MS 15000   /* those of a provider that is back are asked within this, */
 #define BACK_EACH_MS 20 /* or this for each, but within their interval */
 
@@ -66,24 +64,6 @@ static void set_due_in_turn(struct schedule *schedule, struct resource *resource
 		phase_after(resource, now_ms - age_ms + resource->interval_ms / 4));
 	if (resource->due.due_ms < resource->not_before_ms)
 		clock_timer_start(&resource->due, resource->not_before_ms);
-}
-
-int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
-	long status, int64_t retry_after_ms)
-{
-	int64_t most_ms =
-		resource->interval_ms > BACKOFF_MS ? resource->interval_ms : BACKOFF_MS;
-	int64_t delay_ms = resource->interval_ms;
-
-	for (uint32_t i = 1; i < failures && delay_ms < most_ms; i++)
-		delay_ms *= 2;
-	if (delay_ms > most_ms)
-		delay_ms = most_ms;
-	delay_ms =
-		delay_ms * 4 / 5 + (int64_t)random_below((uint64_t)delay_ms * 2 / 5 + 1);
-	if ((status == 401 || status == 403) && delay_ms < DENIED_MS)
-		delay_ms = DENIED_MS;
-	return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
 }
 
 /*

@@ -41,14 +41,6 @@ void schedule_refresh(struct schedule *schedule, struct resource *resource);
 void schedule_done(struct schedule *schedule, struct resource *resource, bool failed,
 	int64_t retry_ms);
 
-/**
- * When a poll that fails now will be tried again, milliseconds from now.
- *
- * @status  as answered, 0 where nothing was
- */
-int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
-	long status, int64_t retry_after_ms);
-
 /** For metrics: polls that are due and wait for their turn; providers that are down. */
 size_t schedule_waiting(const struct schedule *schedule);
 size_t schedule_down(const struct schedule *schedule);

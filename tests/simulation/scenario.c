@@ -9,7 +9,7 @@
 #include "tests/simulation/subscriber.h"
 
 #define SUBSCRIBERS_MAX 40
-#define BACKOFF_MOST_MS 18000 /* 15 s and a fifth: see schedule_backoff_ms() */
+#define BACKOFF_MOST_MS 18000 /* 15 s and a fifth: see backoff_ms() */
 #define SWEEPS_MS 25000       /* two sweeps, one of each side, and what they lead to */
 
 static int64_t between(struct simulation *simulation, int64_t least, int64_t most)
