@@ -89,26 +89,17 @@ struct catalog_provider *catalog_add_provider(struct catalog *catalog,
 	const struct catalog_service *service, const char *region,
 	const struct catalog_provider *settings)
 {
+	struct catalog_provider unnamed = *settings;
 	struct catalog_provider *provider;
 
+	unnamed.name = unnamed.service = unnamed.region = NULL;
 	catalog->providers = xreallocarray(catalog->providers,
 		catalog->provider_count + 1, sizeof(*catalog->providers));
 	provider = &catalog->providers[catalog->provider_count++];
-	*provider = *settings;
+	*provider = catalog_provider_copy(&unnamed);
 	provider->name = join_names(service->name, region);
 	provider->service = xstrdup(service->name);
 	provider->region = xstrdup(region);
-	provider->url = xstrdup(settings->url);
-	provider->tls_ca = xstrdup(settings->tls_ca);
-	provider->tls_certificate = xstrdup(settings->tls_certificate);
-	provider->tls_key = xstrdup(settings->tls_key);
-	provider->identity = xstrdup(settings->identity);
-	provider->ignore = copy_texts(settings->ignore, settings->ignore_count);
-	provider->basic = copy_header(&settings->basic);
-	provider->headers =
-		xreallocarray(NULL, settings->header_count, sizeof(*provider->headers));
-	for (size_t i = 0; i < settings->header_count; i++)
-		provider->headers[i] = copy_header(&settings->headers[i]);
 	return provider;
 }
 
@@ -146,23 +137,6 @@ void catalog_provider_init(struct catalog_provider *provider)
 			},
 		.tls_verify = true,
 	};
-}
-
-void catalog_provider_fini(struct catalog_provider *provider)
-{
-	free(provider->name);
-	free(provider->service);
-	free(provider->region);
-	free(provider->url);
-	free(provider->tls_ca);
-	free(provider->tls_certificate);
-	free(provider->tls_key);
-	free(provider->identity);
-	free_texts(provider->ignore, provider->ignore_count);
-	header_fini(&provider->basic);
-	for (size_t i = 0; i < provider->header_count; i++)
-		header_fini(&provider->headers[i]);
-	free(provider->headers);
 }
 
 struct catalog_header *catalog_provider_header(
@@ -367,6 +341,43 @@ enum catalog_outcome catalog_resolve(const struct catalog *catalog,
 const char *catalog_outcome_text(enum catalog_outcome outcome)
 {
 	return outcome_texts[outcome];
+}
+
+struct catalog_provider catalog_provider_copy(const struct catalog_provider *provider)
+{
+	struct catalog_provider copy = *provider;
+
+	copy.name = xstrdup(provider->name);
+	copy.service = xstrdup(provider->service);
+	copy.region = xstrdup(provider->region);
+	copy.url = xstrdup(provider->url);
+	copy.tls_ca = xstrdup(provider->tls_ca);
+	copy.tls_certificate = xstrdup(provider->tls_certificate);
+	copy.tls_key = xstrdup(provider->tls_key);
+	copy.identity = xstrdup(provider->identity);
+	copy.ignore = copy_texts(provider->ignore, provider->ignore_count);
+	copy.basic = copy_header(&provider->basic);
+	copy.headers = xreallocarray(NULL, provider->header_count, sizeof(*copy.headers));
+	for (size_t i = 0; i < provider->header_count; i++)
+		copy.headers[i] = copy_header(&provider->headers[i]);
+	return copy;
+}
+
+void catalog_provider_fini(struct catalog_provider *provider)
+{
+	free(provider->name);
+	free(provider->service);
+	free(provider->region);
+	free(provider->url);
+	free(provider->tls_ca);
+	free(provider->tls_certificate);
+	free(provider->tls_key);
+	free(provider->identity);
+	free_texts(provider->ignore, provider->ignore_count);
+	header_fini(&provider->basic);
+	for (size_t i = 0; i < provider->header_count; i++)
+		header_fini(&provider->headers[i]);
+	free(provider->headers);
 }
 
 size_t catalog_providers(

@@ -37,9 +37,9 @@ struct catalog_limits {
 	uint32_t raw_addresses_max; /* distinct raw addresses watched per gateway */
 };
 
-/** One request header; @value is a literal, or is read from @from when it is needed. */
 enum catalog_secret_source { CATALOG_LITERAL, CATALOG_ENV, CATALOG_FILE };
 
+/** One request header; a value that is no literal is read when it is needed. */
 struct catalog_header {
 	char *name;
 	enum catalog_secret_source source;
@@ -108,6 +108,10 @@ enum catalog_outcome catalog_resolve(const struct catalog *catalog,
 
 /** One plain sentence for a client, for any outcome but CATALOG_OK. */
 const char *catalog_outcome_text(enum catalog_outcome outcome);
+
+/** A copy that owns all it points to, and its end. */
+struct catalog_provider catalog_provider_copy(const struct catalog_provider *provider);
+void catalog_provider_fini(struct catalog_provider *provider);
 
 /** Providers in configuration order; valid as long as the catalog. */
 size_t catalog_providers(

@@ -53,7 +53,6 @@ struct catalog_interval catalog_interval_around(uint32_t default_ms);
 
 /** Sets every default: no URL, no headers, TLS verified. */
 void catalog_provider_init(struct catalog_provider *provider);
-void catalog_provider_fini(struct catalog_provider *provider);
 
 /** The header called @name, in any case; added if there is none. */
 struct catalog_header *catalog_provider_header(

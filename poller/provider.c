@@ -14,52 +14,6 @@
 
 /* ---- settings ---- */
 
-static struct catalog_header header_copy(const struct catalog_header *header)
-{
-	return (struct catalog_header){
-		.name = xstrdup(header->name),
-		.source = header->source,
-		.value = xstrdup(header->value),
-	};
-}
-
-static void header_fini(struct catalog_header *header)
-{
-	free(header->name);
-	free(header->value);
-}
-
-/* What the poller does not look at stays empty. */
-static void settings_copy(
-	struct catalog_provider *copy, const struct catalog_provider *settings)
-{
-	copy->name = xstrdup(settings->name);
-	copy->url = xstrdup(settings->url);
-	copy->limits = settings->limits;
-	copy->tls_verify = settings->tls_verify;
-	copy->tls_ca = xstrdup(settings->tls_ca);
-	copy->tls_certificate = xstrdup(settings->tls_certificate);
-	copy->tls_key = xstrdup(settings->tls_key);
-	copy->headers = xcalloc(settings->header_count + 1, sizeof(*copy->headers));
-	for (size_t i = 0; i < settings->header_count; i++)
-		copy->headers[i] = header_copy(&settings->headers[i]);
-	copy->header_count = settings->header_count;
-	copy->basic = header_copy(&settings->basic);
-}
-
-static void settings_fini(struct catalog_provider *copy)
-{
-	free(copy->name);
-	free(copy->url);
-	free(copy->tls_ca);
-	free(copy->tls_certificate);
-	free(copy->tls_key);
-	for (size_t i = 0; i < copy->header_count; i++)
-		header_fini(&copy->headers[i]);
-	free(copy->headers);
-	header_fini(&copy->basic);
-}
-
 static bool text_equal(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
@@ -240,7 +194,7 @@ struct provider *provider_new(const struct catalog_provider *settings)
 	char *userinfo = NULL;
 	const char *why = "no memory";
 
-	settings_copy(&provider->settings, settings);
+	provider->settings = catalog_provider_copy(settings);
 	if (url)
 		why = parse_base(provider, url, &userinfo, settings->url);
 	provider->headers = provider_headers_new(&provider->settings, userinfo);
@@ -267,7 +221,7 @@ void provider_free(struct provider *provider)
 	free(provider->origin);
 	free(provider->authority);
 	free(provider->path);
-	settings_fini(&provider->settings);
+	catalog_provider_fini(&provider->settings);
 	free(provider);
 }
 
