@@ -11,17 +11,13 @@
 #include "common/process.h"
 #include "common/redis.h"
 #include "common/reload.h"
-#include "poller/claim.h"
-#include "poller/commit.h"
-#include "poller/fetch.h"
-#include "poller/schedule.h"
+#include "poller/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
-#define LEAVE_MS 5000     /* a Redis that does not answer holds nobody up longer */
 #define PROVIDER_MS 60000 /* between two notes of what our providers are */
 
 struct poller {
@@ -34,48 +30,19 @@ struct poller {
 	struct reload reload;
 	struct notify notify;
 	struct clock *clock;
-	struct redis *redis;
-	struct membership *membership;
-	struct fetcher *fetcher;
-	struct commits *commits;
-	struct schedule *schedule;
-	struct claim *claim;
+	struct engine engine;
 	struct monitor *monitor;
 
 	struct clock_timer providers;
-	struct clock_timer leave;
-	bool leaving;
 };
 
-/* ---- what the parts tell each other ---- */
+/* ---- what the engine tells ---- */
 
 static void on_up(void *user)
 {
 	struct poller *poller = user;
 
-	log_info("connected to Redis");
 	poller->process.was_up = true;
-	membership_on_up(poller->membership);
-	claim_on_up(poller->claim);
-}
-
-static void on_down(const char *reason, void *user)
-{
-	struct poller *poller = user;
-
-	log_warn("Redis is away, reconnecting reason=\"%s\"", reason);
-	membership_on_down(poller->membership);
-}
-
-static void on_message(const char *channel, size_t channel_length, const char *payload,
-	size_t length, void *user)
-{
-	struct poller *poller = user;
-
-	if (process_take_request(poller->config, poller->redis, channel, channel_length,
-		    payload, length))
-		return;
-	claim_on_message(poller->claim, channel, channel_length, payload, length);
 }
 
 static void on_refused(const char *reason, void *user)
@@ -85,27 +52,20 @@ static void on_refused(const char *reason, void *user)
 	process_refused(&poller->process, reason);
 }
 
+static bool on_message(const char *channel, size_t channel_length, const char *payload,
+	size_t length, void *user)
+{
+	struct poller *poller = user;
+
+	return process_take_request(poller->config, poller->engine.redis, channel,
+		channel_length, payload, length);
+}
+
 static void on_entered(void *user)
 {
 	struct poller *poller = user;
 
-	metrics_add(&poller->metrics, METRIC_SESSIONS, 1);
-	claim_on_entered(poller->claim);
 	clock_timer_start_in(&poller->providers, 0);
-}
-
-static void on_lost(void *user)
-{
-	struct poller *poller = user;
-
-	claim_on_lost(poller->claim);
-}
-
-static void on_peers(void *user)
-{
-	struct poller *poller = user;
-
-	claim_on_peers(poller->claim);
 }
 
 static int64_t polls(const struct metrics *metrics)
@@ -118,83 +78,17 @@ static int64_t polls(const struct metrics *metrics)
 static void on_renewing(void *user)
 {
 	struct poller *poller = user;
+	struct membership *membership = poller->engine.membership;
 
-	claim_on_renewing(poller->claim);
-	membership_fact(poller->membership, "polls", polls(&poller->metrics));
-	membership_fact(
-		poller->membership, "commits", poller->metrics.values[METRIC_COMMITS]);
+	membership_fact(membership, "polls", polls(&poller->metrics));
+	membership_fact(membership, "commits", poller->metrics.values[METRIC_COMMITS]);
 }
 
-static void on_renewed(size_t held, void *user)
+static void on_left(void *user)
 {
 	struct poller *poller = user;
 
-	claim_on_renewed(poller->claim, held);
-}
-
-static void on_claimed(struct resource *resource, int64_t spread_ms, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_claimed(poller->schedule, resource, spread_ms);
-}
-
-static void on_reread(struct resource *resource, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_reread(poller->schedule, resource);
-}
-
-static void on_unwanted(struct resource *resource, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_unwanted(poller->schedule, resource);
-}
-
-static void on_dropped(struct resource *resource, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_dropped(poller->schedule, resource);
-}
-
-static void on_refresh(struct resource *resource, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_refresh(poller->schedule, resource);
-}
-
-static void on_poll_done(
-	struct resource *resource, bool failed, int64_t retry_ms, void *user)
-{
-	struct poller *poller = user;
-
-	schedule_done(poller->schedule, resource, failed, retry_ms);
-	claim_polled(poller->claim, resource);
-}
-
-static void on_not_ours(struct resource *resource, void *user)
-{
-	struct poller *poller = user;
-
-	claim_drop(poller->claim, resource);
-}
-
-static struct resource *on_find(const char *address, void *user)
-{
-	struct poller *poller = user;
-
-	return poller->claim != NULL ? claim_find(poller->claim, address) : NULL;
-}
-
-static bool may_start(void *user)
-{
-	struct poller *poller = user;
-
-	return membership_valid(poller->membership);
+	uv_stop(&poller->loop);
 }
 
 /* ---- monitor ---- */
@@ -203,11 +97,12 @@ static const char *not_ready(void *user)
 {
 	struct poller *poller = user;
 
-	if (poller->leaving)
+	if (poller->engine.leaving)
 		return "handing over";
-	if (!redis_is_up(poller->redis))
+	if (!redis_is_up(poller->engine.redis))
 		return "Redis cannot be reached";
-	return membership_valid(poller->membership) ? NULL : "the lease does not run";
+	return membership_valid(poller->engine.membership) ? NULL
+							   : "the lease does not run";
 }
 
 static void write_status(char *text, void *user)
@@ -215,7 +110,7 @@ static void write_status(char *text, void *user)
 	struct poller *poller = user;
 
 	snprintf(text, NOTIFY_STATUS_MAX, "polling %zu resources",
-		claim_count(poller->claim));
+		claim_count(poller->engine.claim));
 }
 
 static char *write_metrics(size_t *length, void *user)
@@ -224,21 +119,21 @@ static char *write_metrics(size_t *length, void *user)
 	struct metrics *metrics = &poller->metrics;
 	struct fetcher_counters fetches;
 
-	fetcher_counters(poller->fetcher, &fetches);
+	fetcher_counters(poller->engine.fetcher, &fetches);
 	metrics_set(metrics, METRIC_POLL_BYTES, (int64_t)fetches.body_bytes);
 	metrics_set(metrics, METRIC_POLLS_WAITING,
-		(int64_t)schedule_waiting(poller->schedule));
-	metrics_set(
-		metrics, METRIC_PROVIDERS_DOWN, (int64_t)schedule_down(poller->schedule));
-	metrics_set(metrics, METRIC_OWNED, (int64_t)claim_count(poller->claim));
-	process_metrics(poller->redis, metrics);
+		(int64_t)schedule_waiting(poller->engine.schedule));
+	metrics_set(metrics, METRIC_PROVIDERS_DOWN,
+		(int64_t)schedule_down(poller->engine.schedule));
+	metrics_set(metrics, METRIC_OWNED, (int64_t)claim_count(poller->engine.claim));
+	process_metrics(poller->engine.redis, metrics);
 	return metrics_write(metrics, METRICS_POLLER, length);
 }
 
 /* ---- what gateways without a file want to know ---- */
 
-static void publish_provider(struct poller *poller, const char *name,
-	const struct catalog_provider *provider)
+static void publish_provider(
+	struct poller *poller, const char *name, const struct catalog_provider *provider)
 {
 	struct redis_args args = {0};
 
@@ -249,8 +144,8 @@ static void publish_provider(struct poller *poller, const char *name,
 	redis_args_number(&args, provider->interval.min_ms);
 	redis_args_text(&args, "interval_max_ms");
 	redis_args_number(&args, provider->interval.max_ms);
-	redis_script(
-		poller->redis, REDIS_SCRIPT_DESCRIBE, &args, REDIS_NORMAL, NULL, NULL);
+	redis_script(poller->engine.redis, REDIS_SCRIPT_DESCRIBE, &args, REDIS_NORMAL,
+		NULL, NULL);
 }
 
 static void on_providers(struct clock_timer *timer)
@@ -275,81 +170,47 @@ static const char *on_reload(struct config *next, void *user)
 {
 	struct poller *poller = user;
 
-	schedule_reload(poller->schedule, next->catalog);
-	claim_reload(poller->claim, next->catalog);
-	fetcher_reload(poller->fetcher, next->catalog);
+	schedule_reload(poller->engine.schedule, next->catalog);
+	claim_reload(poller->engine.claim, next->catalog);
+	fetcher_reload(poller->engine.fetcher, next->catalog);
 	clock_timer_start_in(&poller->providers, 0);
 	return NULL;
 }
 
 /* ---- leaving ---- */
 
-static void on_left(void *user)
-{
-	struct poller *poller = user;
-
-	log_info("everything is handed over, leaving");
-	uv_stop(&poller->loop);
-}
-
-static void on_leave_deadline(struct clock_timer *timer)
-{
-	struct poller *poller = container_of(timer, struct poller, leave);
-
-	log_warn("Redis did not answer in time, leaving all the same; others take over "
-		 "when "
-		 "the lease has run out");
-	uv_stop(&poller->loop);
-}
-
 static void on_stop(void *user)
 {
 	struct poller *poller = user;
 
-	if (poller->leaving)
+	if (poller->engine.leaving)
 		return; /* it hurries already */
 	log_info("leaving: handing over what is owned resources=%zu",
-		claim_count(poller->claim));
-	poller->leaving = true;
+		claim_count(poller->engine.claim));
 	reload_end(&poller->reload);
 	notify_stopping();
-	claim_drain(poller->claim);
-	clock_timer_start_in(&poller->leave, LEAVE_MS);
-	membership_leave(poller->membership, on_left, poller);
+	engine_leave(&poller->engine);
 }
 
 /* ---- life ---- */
 
-static void make_parts(struct poller *poller)
+static void make_engine(struct poller *poller)
 {
 	const struct config *config = poller->config;
-	const struct redis_settings redis = {
-		config->redis, config->prefix, "uricast-poller"};
-	const struct redis_events redis_events = {on_up, on_down, on_message, on_refused};
-	const struct membership_settings member = {
-		MEMBERSHIP_POLLER, config->lease_ms, poller->host, URICAST_VERSION};
-	const struct membership_events member_events = {
-		on_entered, on_lost, on_peers, on_renewing, on_renewed};
-	const struct fetcher_events fetcher_events = {may_start};
-	const struct commits_events commits_events = {on_poll_done, on_not_ours, on_find};
-	const struct claim_events claim_events = {
-		on_claimed, on_reread, on_unwanted, on_dropped, on_refresh};
+	const struct engine_settings settings = {.redis = config->redis,
+		.prefix = config->prefix,
+		.host = poller->host,
+		.lease_ms = config->lease_ms,
+		.catalog = config->catalog};
+	const struct engine_events events = {.up = on_up,
+		.refused = on_refused,
+		.message = on_message,
+		.entered = on_entered,
+		.renewing = on_renewing,
+		.left = on_left};
 
-	poller->clock = clock_new(&poller->loop);
-	clock_timer_init(&poller->providers, poller->clock, on_providers);
-	clock_timer_init(&poller->leave, poller->clock, on_leave_deadline);
-	poller->redis =
-		redis_new(&poller->loop, poller->clock, &redis, &redis_events, poller);
-	poller->membership = membership_new(
-		poller->clock, poller->redis, &member, &member_events, poller);
-	poller->fetcher =
-		fetcher_new(&poller->loop, poller->clock, &fetcher_events, poller);
-	poller->commits = commits_new(&poller->loop, poller->clock, poller->redis,
-		poller->membership, &poller->metrics, &commits_events, poller);
-	poller->schedule = schedule_new(poller->clock, poller->redis, poller->membership,
-		config->catalog, poller->fetcher, poller->commits, &poller->metrics);
-	poller->claim = claim_new(poller->clock, poller->redis, poller->membership,
-		config->catalog, &poller->metrics, &claim_events, poller);
+	engine_init(&poller->engine, &poller->loop, poller->clock, &poller->metrics,
+		&settings, &events, poller);
 }
 
 struct poller *poller_new(struct config *config)
@@ -364,7 +225,9 @@ struct poller *poller_new(struct config *config)
 	uv_loop_init(&poller->loop);
 	process_init(&poller->process, &poller->loop, on_stop, poller);
 	process_start_metrics(&poller->metrics);
-	make_parts(poller);
+	poller->clock = clock_new(&poller->loop);
+	clock_timer_init(&poller->providers, poller->clock, on_providers);
+	make_engine(poller);
 	notify_init(&poller->notify, poller->clock, &notify_events, poller);
 	reload_init(&poller->reload, &poller->loop, poller->config, &poller->metrics,
 		&poller->notify, on_reload, poller);
@@ -382,7 +245,7 @@ struct poller *poller_new(struct config *config)
 int poller_run(struct poller *poller)
 {
 	log_info("poller started version=%s", URICAST_VERSION);
-	redis_start(poller->redis);
+	redis_start(poller->engine.redis);
 	uv_run(&poller->loop, UV_RUN_DEFAULT);
 	return poller->process.status;
 }
@@ -392,20 +255,13 @@ void poller_free(struct poller *poller)
 	if (poller == NULL)
 		return;
 	monitor_free(poller->monitor);
-	/* Ends what is under way, so the others must still be there. */
-	redis_free(poller->redis);
-	claim_free(poller->claim);
-	poller->claim = NULL; /* what comes off the worker pool finds nothing any more */
-	schedule_free(poller->schedule);
-	fetcher_free(poller->fetcher);
-	membership_free(poller->membership);
+	engine_close(&poller->engine);
 	clock_timer_stop(&poller->providers);
-	clock_timer_stop(&poller->leave);
 	notify_fini(&poller->notify);
 	reload_fini(&poller->reload);
 	process_fini(&poller->process);
 	clock_free(poller->clock);
 	process_close_loop(&poller->loop);
-	commits_free(poller->commits);
+	engine_fini(&poller->engine);
 	free(poller);
 }

@@ -55,7 +55,7 @@ static void allow_for_troubles(
 
 	for (; poller->troubles_counted < troubles; poller->troubles_counted++) {
 		for (size_t i = 0; i < simulation->upstream.resource_count; i++) {
-			if (claim_find(poller->claim, uri_of(simulation, i)))
+			if (claim_find(poller->engine.claim, uri_of(simulation, i)))
 				allow_out_of_turn(simulation, i);
 		}
 	}
@@ -89,7 +89,7 @@ static bool may_not_know(
 {
 	int64_t forgot_us = simulation->server.amnesia_at_us;
 	int64_t valid_ms = clock_now_ms(poller->actor.clock) -
-		membership_valid_since_ms(poller->membership);
+		membership_valid_since_ms(poller->engine.membership);
 
 	return forgot_us >= 0 &&
 		(simulation->world.now_us - forgot_us < PATIENCE_US ||
@@ -101,7 +101,7 @@ static void check_holder(struct simulation *simulation, size_t resource,
 	const struct poller_program *poller)
 {
 	struct keyspace *keyspace = keyspace_now(simulation);
-	const char *session = membership_session(poller->membership);
+	const char *session = membership_session(poller->engine.membership);
 	const char *holder = keyspace_lock(keyspace, uri_of(simulation, resource));
 
 	if (may_not_know(simulation, poller))
@@ -124,7 +124,7 @@ void checks_on_poll(size_t resource, struct actor *actor, bool twice, void *user
 	if (twice)
 		world_fail(&simulation->world, "%s polls %s twice at once", actor->name,
 			uri_of(simulation, resource));
-	if (!membership_valid(poller->membership))
+	if (!membership_valid(poller->engine.membership))
 		world_fail(&simulation->world, "%s polls %s without a valid lease",
 			actor->name, uri_of(simulation, resource));
 	check_holder(simulation, resource, poller);
@@ -313,9 +313,10 @@ static void check_owner(struct simulation *simulation, size_t address, bool want
 	}
 	for (size_t i = 0; i < SIMULATION_POLLERS_MAX; i++) {
 		struct poller_program *poller = simulation->pollers[i];
-		bool holds = poller && claim_find(poller->claim, uri);
+		bool holds = poller && claim_find(poller->engine.claim, uri);
 		bool named = poller && holder &&
-			strcmp(holder, membership_session(poller->membership)) == 0;
+			strcmp(holder, membership_session(poller->engine.membership)) ==
+				0;
 
 		found = found || named;
 		if (holds != named)

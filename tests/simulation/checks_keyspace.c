@@ -245,7 +245,8 @@ static bool is_session_of_poller(const struct simulation *simulation, const char
 		const struct poller_program *poller = simulation->pollers[i];
 
 		if (poller &&
-			strcmp(membership_session(poller->membership), session) == 0)
+			strcmp(membership_session(poller->engine.membership), session) ==
+				0)
 			return true;
 	}
 	return false;

@@ -6,7 +6,7 @@
 #include "tests/simulation/network.h"
 #include "tests/simulation/server.h"
 
-#define LEAVE_MS 5000 /* as in poller/poller.c */
+#define LEAVE_MS 5000 /* as in gateway/gateway.c */
 
 static void on_up(void *user)
 {

@@ -2,8 +2,8 @@
 
 /*
  * Programs: a poller and a gateway as their main functions put them together, on virtual
- * clocks. The parts are the product's own; what they tell each other must follow
- * poller/poller.c and the gateway's counterpart.
+ * clocks. The parts are the product's own; what those of a gateway tell each other must
+ * follow gateway/gateway.c.
  */
 
 #include "common/catalog.h"
@@ -11,9 +11,7 @@
 #include "common/metrics.h"
 #include "common/redis.h"
 #include "gateway/relay.h"
-#include "poller/claim.h"
-#include "poller/commit.h"
-#include "poller/schedule.h"
+#include "poller/engine.h"
 #include "tests/simulation/world.h"
 
 #include <stdbool.h>
@@ -28,14 +26,7 @@ struct program_settings {
 struct poller_program {
 	struct actor actor;
 	struct metrics metrics;
-	struct redis *redis;
-	struct membership *membership;
-	struct fetcher *fetcher;
-	struct commits *commits;
-	struct schedule *schedule;
-	struct claim *claim;
-	struct clock_timer leave;
-	bool leaving;
+	struct engine engine;
 	bool left;                 /* to be killed: it would have ended by itself */
 	uint64_t connected;        /* how often it came up */
 	uint64_t troubles_counted; /* by the checks */

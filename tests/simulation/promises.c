@@ -228,7 +228,9 @@ void promises_on_pollers(struct simulation *simulation, bool fewer)
 	bool any = false;
 
 	for (size_t i = 0; i < SIMULATION_POLLERS_MAX; i++)
-		any = any || (simulation->pollers[i] && !simulation->pollers[i]->leaving);
+		any = any ||
+			(simulation->pollers[i] &&
+				!simulation->pollers[i]->engine.leaving);
 	if (fewer)
 		promises->poller_died_us = simulation->world.now_us;
 	if (!any)

@@ -112,7 +112,7 @@ static void stop_poller(struct simulation *simulation)
 	size_t slot = below(simulation, simulation->scenario.pollers);
 	struct poller_program *poller = simulation->pollers[slot];
 
-	if (!poller || poller->leaving || poller->actor.paused)
+	if (!poller || poller->engine.leaving || poller->actor.paused)
 		return;
 	world_note(&simulation->world, "%s is asked to stop", poller->actor.name);
 	poller_program_stop(poller);
@@ -570,7 +570,7 @@ void scenario_begin(struct simulation *simulation)
 static bool any_poller(const struct simulation *simulation)
 {
 	for (size_t i = 0; i < simulation->scenario.pollers; i++) {
-		if (simulation->pollers[i] && !simulation->pollers[i]->leaving)
+		if (simulation->pollers[i] && !simulation->pollers[i]->engine.leaving)
 			return true;
 	}
 	return false;
@@ -625,7 +625,7 @@ void scenario_stop(struct simulation *simulation)
 			gateway_program_stop(simulation->gateways[i]);
 	}
 	for (size_t i = 0; i < SIMULATION_POLLERS_MAX; i++) {
-		if (simulation->pollers[i] && !simulation->pollers[i]->leaving)
+		if (simulation->pollers[i] && !simulation->pollers[i]->engine.leaving)
 			poller_program_stop(simulation->pollers[i]);
 	}
 }
