@@ -265,7 +265,9 @@ class Served(Process):
     def clients(self):
         """Connections of a gateway, of all wires."""
         values = self.metrics()
-        return sum(values[name] for name in values if name.startswith("uricast_gateway_clients{"))
+        return sum(
+            values[name] for name in values if name.startswith("uricast_gateway_clients{")
+        )
 
     def reloads(self, outcome):
         return self.metric(f'uricast_config_reloads_total{{outcome="{outcome}"}}')
@@ -461,6 +463,26 @@ class Fleet:
             yield process.name, "\n".join(tail)
 
 
+def one_service(fleet, interval="1s", **limits):
+    """A configuration: the fleet's first upstream, as the default service "api"."""
+    return {
+        "services": {
+            "api": {
+                "url": fleet.upstream.url,
+                "default": True,
+                "raw": True,
+                "interval": interval,
+                "limits": limits,
+            }
+        }
+    }
+
+
+def short_limits(fleet):
+    """A configuration in which time and size run out quickly."""
+    return one_service(fleet, "300ms", timeout="1s", body="64KiB")
+
+
 class RedisProxy:
     """Stands between a process and Redis, and can lose published messages.
 
@@ -527,6 +549,19 @@ class RedisProxy:
 
 
 MESSAGE = re.compile(rb"\*3\r\n\$7\r\nmessage\r\n\$\d+\r\n([^\r]*)\r\n")
+
+
+def through_proxy(fleet):
+    """For gateway_redis_url: gateways reach Redis through fleet.proxy."""
+    if not hasattr(fleet, "proxy"):
+        fleet.proxy = RedisProxy(fleet.redis.port)
+        fleet.closers.append(fleet.proxy.close)
+    return fleet.proxy.url
+
+
+def others_through_proxy(fleet):
+    """The same for all gateways but the first one."""
+    return through_proxy(fleet) if fleet.gateways else fleet.redis.url
 
 
 def resp_end(buffer, start):

@@ -7,12 +7,10 @@ prints the table of docs/politeness.md as it was observed.
 
 import datetime
 import email.utils
-import ssl
-import subprocess
 import time
 
 from harness import free_port, run, until
-from upstream import Answer
+from upstream import Answer, self_signed
 
 INTERVAL = 1.0
 SHORT = (0.8 * INTERVAL, 1.2 * INTERVAL)  # the first step of backing off
@@ -61,17 +59,6 @@ UNREACHED = {
     "wrong certificate": ("untrusted:/x", "error", "upstream_tls"),
     "no such name": ("nowhere:/x", "error", "upstream_dns"),
 }
-
-
-def self_signed(directory):
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
-    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=127.0.0.1"]
-    command += ["-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
-    return tls
 
 
 def seconds_ahead(error):

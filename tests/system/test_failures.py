@@ -1,31 +1,14 @@
 """Upstreams that fail: the last good state stands, is marked, and is taken back."""
 
 import json
-import ssl
-import subprocess
 import time
 
 import pytest
 
-from harness import free_port, run, until
-from upstream import Answer
+from harness import free_port, run, short_limits, until
+from upstream import Answer, self_signed
 
 BODY_LIMIT = 64 * 1024
-
-
-def short_limits(fleet):
-    """A configuration in which time and size run out quickly."""
-    return {
-        "services": {
-            "api": {
-                "url": fleet.upstream.url,
-                "default": True,
-                "raw": True,
-                "interval": "300ms",
-                "limits": {"timeout": "1s", "body": "64KiB"},
-            }
-        }
-    }
 
 
 BAD = {
@@ -246,17 +229,6 @@ def test_an_upstream_with_an_unknown_certificate_is_refused_unless_told_otherwis
             assert careful.upstream.count("/nodes") == 0
 
     run(test())
-
-
-def self_signed(directory):
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
-    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=127.0.0.1"]
-    command += ["-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 def test_a_redirect_within_the_upstream_never_leaves_it(start_fleet):

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from client import DEADLINE
-from harness import RedisProxy, http_get, run, until
-from test_failures import short_limits
+from harness import http_get, others_through_proxy, run, short_limits, until
 
 
 def test_a_resource_can_be_had_by_get(small_fleet):
@@ -153,16 +152,7 @@ def test_a_long_poll_for_what_never_had_content_ends_in_an_error(start_fleet):
 
 
 def test_a_tag_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
-    proxies = []
-
-    def url(fleet):
-        if not fleet.gateways:
-            return fleet.redis.url
-        proxies.append(RedisProxy(fleet.redis.port))
-        fleet.closers.append(proxies[0].close)
-        return proxies[0].url
-
-    fleet = start_fleet(gateway_redis_url=url)
+    fleet = start_fleet(gateway_redis_url=others_through_proxy)
     fleet.upstream.set("/a", {"n": 1})
 
     async def test():
@@ -171,7 +161,7 @@ def test_a_tag_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
             await client.subscribe("/a")
             await witness.subscribe("/a")
             await witness.content("/a")
-            proxies[0].lose = lambda channel: "change:/a" in channel
+            fleet.proxy.lose = lambda channel: "change:/a" in channel
             for n, wait in ((2, 0), (3, 1)):
                 fleet.upstream.set("/a", {"n": n})
                 await client.content("/a", lambda c: c["n"] == n)

@@ -7,29 +7,10 @@ import time
 
 import pytest
 
-from harness import LINGER, SOAK, run, until
-from upstream import Answer
+from harness import LINGER, SOAK, one_service, run, until
+from upstream import Answer, gaps
 
 RATE = 20  # requests a second
-
-
-def limited(fleet, interval="1s", **limits):
-    """One service at the fleet's first upstream."""
-    return {
-        "services": {
-            "api": {
-                "url": fleet.upstream.url,
-                "default": True,
-                "raw": True,
-                "interval": interval,
-                "limits": limits,
-            }
-        }
-    }
-
-
-def gaps(times):
-    return [after - before for before, after in zip(times, times[1:])]
 
 
 def busiest_second(times):
@@ -61,7 +42,7 @@ def all_times(upstream, since=0.0):
 def test_a_rate_is_kept_by_the_whole_fleet_and_everybody_gets_a_turn(start_fleet):
     count = 200 if SOAK else 60
     fleet = start_fleet(
-        gateways=1, pollers=3, config=lambda fleet: limited(fleet, rate=f"{RATE}/s")
+        gateways=1, pollers=3, config=lambda fleet: one_service(fleet, rate=f"{RATE}/s")
     )
     uris = [f"/{number}" for number in range(count)]
     for uri in uris:
@@ -107,7 +88,7 @@ def test_a_rate_costs_redis_nothing_per_poll(start_fleet):
     fleet = start_fleet(
         gateways=1,
         pollers=1,
-        config=lambda fleet: limited(fleet, interval="100ms", rate="400/s"),
+        config=lambda fleet: one_service(fleet, interval="100ms", rate="400/s"),
     )
     uris = [f"/{number}" for number in range(20)]
     for uri in uris:
@@ -120,9 +101,7 @@ def test_a_rate_costs_redis_nothing_per_poll(start_fleet):
                 await client.content(uri)
             before = fleet.pollers[0].metric("uricast_redis_commands_total")
             mark = time.monotonic()
-            await until(
-                lambda: len(all_times(fleet.upstream, mark)) >= 400, "400 polls"
-            )
+            await until(lambda: len(all_times(fleet.upstream, mark)) >= 400, "400 polls")
             took = time.monotonic() - mark
             commands = fleet.pollers[0].metric("uricast_redis_commands_total") - before
             assert commands < 20 + 12 * took, f"{commands} commands in {took:.1f} s"
@@ -134,7 +113,7 @@ def test_nothing_is_asked_beyond_what_was_granted_before_redis_went_away(start_f
     fleet = start_fleet(
         gateways=1,
         pollers=1,
-        config=lambda fleet: limited(fleet, interval="100ms", rate="5/s"),
+        config=lambda fleet: one_service(fleet, interval="100ms", rate="5/s"),
     )
     uris = [f"/{number}" for number in range(20)]
     for uri in uris:
@@ -204,7 +183,7 @@ FRESH = {
 def test_what_an_upstream_says_of_freshness_is_a_lower_bound(start_fleet):
     interval = {"default": "200ms", "max": "1500ms"}
     fleet = start_fleet(
-        gateways=1, pollers=1, config=lambda fleet: limited(fleet, interval)
+        gateways=1, pollers=1, config=lambda fleet: one_service(fleet, interval)
     )
     numbers = itertools.count()
     for uri, (headers, _) in FRESH.items():
@@ -422,7 +401,7 @@ def test_one_answer_keeps_a_provider_from_being_taken_for_down(start_fleet):
 
 def test_a_provider_costs_nothing_but_while_it_is_watched(start_fleet):
     fleet = start_fleet(
-        gateways=1, pollers=1, config=lambda fleet: limited(fleet, rate="50/s")
+        gateways=1, pollers=1, config=lambda fleet: one_service(fleet, rate="50/s")
     )
     fleet.upstream.set("/nodes", {"n": 1})
     poller = fleet.pollers[0]
@@ -479,9 +458,7 @@ def test_a_provider_that_nobody_watches_any_more_has_no_connection(start_fleet):
             )
             await client.unsubscribe("left:/y")
             left = time.monotonic()
-            await until(
-                lambda: fleet.owner("left:/x") is None, "the first is released"
-            )
+            await until(lambda: fleet.owner("left:/x") is None, "the first is released")
             assert len(fleet.upstream.writers) == 1
             await until(lambda: not fleet.upstream.writers, "no connection")
             assert time.monotonic() - left < LINGER + 5

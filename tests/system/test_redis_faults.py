@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from cli import uricast
-from harness import RedisProxy, run, until
-from test_takeover import counting, gaps
+from harness import run, through_proxy, until
+from upstream import counting, gaps
 
 
 async def growing(client, uri, by=1):
@@ -232,14 +232,6 @@ def test_a_redis_that_cannot_save_is_read_on_and_polled_for_again_when_it_can(fl
                 assert poller.metric("uricast_poller_buried_total") == 0
 
     run(test())
-
-
-def through_proxy(fleet):
-    """Gateways reach Redis through a proxy that can lose messages."""
-    if not hasattr(fleet, "proxy"):
-        fleet.proxy = RedisProxy(fleet.redis.port)
-        fleet.closers.append(fleet.proxy.close)
-    return fleet.proxy.url
 
 
 def test_a_lost_message_is_noticed(start_fleet):

@@ -9,7 +9,7 @@ import pytest
 
 from client import Refused
 from harness import SANITIZED, run, until
-from upstream import Answer
+from upstream import Answer, gaps
 
 STILL = [f"keep:/still/{number}" for number in range(20)]
 
@@ -69,10 +69,6 @@ async def settled(fleet, upstream, addresses):
     while before != (before := now()):
         await asyncio.sleep(1.5)
     return before
-
-
-def gaps(times):
-    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def test_a_service_comes_one_goes_one_changes_and_no_other_subscriber_notices(start_fleet):

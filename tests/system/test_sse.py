@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 
 from client import DEADLINE, Refused
-from harness import SANITIZED, RedisProxy, Response, http_get, run, until
+from harness import SANITIZED, Response, http_get, others_through_proxy, run, until
 from test_subscribe import VERBATIM
 
 STREAM = {"Accept": "text/event-stream"}
@@ -213,16 +213,7 @@ def test_an_id_that_is_none_of_ours_gets_the_content(shared_fleet, ident):
 
 
 def test_an_id_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
-    proxies = []
-
-    def url(fleet):
-        if not fleet.gateways:
-            return fleet.redis.url
-        proxies.append(RedisProxy(fleet.redis.port))
-        fleet.closers.append(proxies[0].close)
-        return proxies[0].url
-
-    fleet = start_fleet(gateway_redis_url=url)
+    fleet = start_fleet(gateway_redis_url=others_through_proxy)
     fleet.upstream.set("/a", {"n": 1})
 
     async def test():
@@ -230,13 +221,13 @@ def test_an_id_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
         async with ahead.events("/a") as events, behind.client() as witness:
             await witness.subscribe("/a")
             await witness.content("/a")
-            proxies[0].lose = lambda channel: "change:/a" in channel
+            fleet.proxy.lose = lambda channel: "change:/a" in channel
             fleet.upstream.set("/a", {"n": 2})
             await events.content("/a", lambda c: c["n"] == 2)
             assert witness.held["/a"][1] == {"n": 1}
             async with behind.events("/a", last_event_id=events.last_id) as resumed:
                 await witness.content("/a", lambda c: c["n"] == 2)
-                proxies[0].lose = lambda channel: False
+                fleet.proxy.lose = lambda channel: False
                 fleet.upstream.set("/a", {"n": 3})
                 await resumed.frame(lambda f: True)
                 assert [f["content"]["n"] for f in resumed.frames] == [3]

@@ -6,20 +6,10 @@ import time
 import pytest
 
 from harness import LEASE, SOAK, run, until
-from upstream import Answer
+from upstream import counting, gaps
 
 TAKEOVER = LEASE + 2  # what the design allows from a death to the next poll
 SLACK = 1.5  # for a loaded machine
-
-
-def counting(upstream, path):
-    """Makes @path answer another number every time, so that every poll is a change."""
-    numbers = iter(range(10**9))
-    upstream.set_answer(path, lambda request: Answer({"n": next(numbers)}))
-
-
-def gaps(times):
-    return [after - before for before, after in zip(times, times[1:])]
 
 
 def test_a_killed_owner_is_replaced(fleet):

@@ -8,9 +8,12 @@ import asyncio
 import dataclasses
 import gzip
 import hashlib
+import itertools
 import json
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -45,6 +48,18 @@ class Request:
     target: str  # as it stood in the request line
     headers: dict  # names in lower case
     connection: int
+
+
+def self_signed(directory):
+    """TLS with a certificate that nobody trusts, whose files go into @directory."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=127.0.0.1"]
+    command += ["-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls
 
 
 class Upstream:
@@ -212,3 +227,14 @@ class Upstream:
                 break
         await writer.drain()
         return True
+
+
+def counting(upstream, path):
+    """Makes @path answer another number every time, so that every poll is a change."""
+    numbers = iter(range(10**9))
+    upstream.set_answer(path, lambda request: Answer({"n": next(numbers)}))
+
+
+def gaps(times):
+    """Between what was asked() and what was asked next, in seconds."""
+    return [after - before for before, after in itertools.pairwise(times)]
