@@ -16,18 +16,12 @@ const char *resource_state_name(enum resource_state state)
 	return state_names[state];
 }
 
-static bool equals(struct bytes bytes, const char *text)
-{
-	return bytes.length == strlen(text) &&
-		memcmp(bytes.start, text, bytes.length) == 0;
-}
-
 enum resource_state resource_state_parse(const char *text, size_t length)
 {
 	struct bytes word = {text, length};
 
 	for (int state = RESOURCE_FRESH; state <= RESOURCE_GONE; state++) {
-		if (equals(word, state_names[state]))
+		if (bytes_are(word, state_names[state]))
 			return state;
 	}
 	return RESOURCE_UNKNOWN;
@@ -53,7 +47,7 @@ bool change_number(const char *text, size_t length, uint64_t *number)
 bool change_media_type(struct bytes *media_type, struct bytes type)
 {
 	*media_type = (struct bytes){NULL, 0};
-	if (equals(type, "json"))
+	if (bytes_are(type, "json"))
 		return true;
 	if (type.length == 0 || memchr(type.start, '/', type.length) == NULL)
 		return false;
@@ -148,7 +142,7 @@ static bool parse_bodies(
 {
 	uint64_t content, patch, error;
 
-	if (!equals(fields[FIELD_CONTENT], "-")) {
+	if (!bytes_are(fields[FIELD_CONTENT], "-")) {
 		if (!field_number(&fields[FIELD_CONTENT], &content) ||
 			!take(&change->content, &rest, content))
 			return false;

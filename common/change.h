@@ -15,6 +15,8 @@
  * common/scripts/commit.lua; read here, strictly.
  */
 
+#include "common/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,12 +36,6 @@ const char *resource_state_name(enum resource_state state);
 
 /** The reverse; RESOURCE_UNKNOWN for any other text. */
 enum resource_state resource_state_parse(const char *text, size_t length);
-
-/** Bytes that belong to somebody else. */
-struct bytes {
-	const char *start; /* NULL where there is nothing */
-	size_t length;
-};
 
 /** A parsed message; everything points into it. */
 struct change {

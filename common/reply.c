@@ -1,5 +1,6 @@
 #include "common/reply.h"
 
+#include "common/change.h"
 #include "common/memory.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
  * nothing.
  */
 
-#include "common/change.h" /* struct bytes */
+#include "common/bytes.h"
 
 #include <hiredis/hiredis.h>
 

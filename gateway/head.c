@@ -9,23 +9,6 @@ static const char *const single_fields[] = {"host", "origin", "upgrade", "author
 	"content-length", "transfer-encoding", "sec-websocket-key",
 	"sec-websocket-version", "sec-websocket-protocol"};
 
-bool bytes_are(struct bytes bytes, const char *text)
-{
-	return bytes.length == strlen(text) &&
-		memcmp(bytes.start, text, bytes.length) == 0;
-}
-
-struct bytes bytes_trim(struct bytes text)
-{
-	while (text.length > 0 && strchr(" \t", text.start[0]) != NULL) {
-		text.start++;
-		text.length--;
-	}
-	while (text.length > 0 && strchr(" \t", text.start[text.length - 1]) != NULL)
-		text.length--;
-	return text;
-}
-
 static bool bytes_are_any_case(struct bytes bytes, const char *text)
 {
 	return bytes.length == strlen(text) &&

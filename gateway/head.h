@@ -8,7 +8,7 @@
  * the bytes that were parsed.
  */
 
-#include "common/change.h" /* struct bytes */
+#include "common/bytes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,9 +58,3 @@ bool head_next_parameter(struct bytes *query, struct bytes *name, struct bytes *
  * Returns the bytes written, or -EILSEQ for a % without two hex digits.
  */
 long head_decode(struct bytes text, char *buffer);
-
-/** Whether @bytes are exactly @text. */
-bool bytes_are(struct bytes bytes, const char *text);
-
-/** @text without the spaces and tabs around it. */
-struct bytes bytes_trim(struct bytes text);

@@ -1,6 +1,5 @@
 #include "gateway/query.h"
 
-#include "common/change.h"
 #include "gateway/protocol.h"
 
 #include <string.h>

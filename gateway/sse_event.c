@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/change.h" /* struct bytes */
+#include "common/bytes.h"
 
 static const char between_lines[] = "\ndata: ";
 static const char at_end[] = "\n\n";

@@ -1,0 +1,19 @@
+#pragma once
+
+/*
+ * Bytes: a part of a text that somebody else has.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bytes {
+	const char *start; /* NULL where there is nothing; not ended by a NUL */
+	size_t length;
+};
+
+/** Whether @bytes are exactly @text. */
+bool bytes_are(struct bytes bytes, const char *text);
+
+/** @bytes without the spaces and tabs around them. */
+struct bytes bytes_trim(struct bytes bytes);
