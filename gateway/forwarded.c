@@ -66,20 +66,14 @@ static bool read_for(struct bytes pair, struct bytes *value)
 /* for=ADDRESS among pairs with semicolons between (RFC 7239, 4), once. */
 static bool read_forwarded_hop(struct bytes text, struct network_address *address)
 {
-	struct bytes node = {NULL, 0}, value;
+	struct bytes node = {NULL, 0}, pair, value;
 
-	while (text.length > 0) {
-		const char *end = memchr(text.start, ';', text.length);
-		size_t length = end != NULL ? (size_t)(end - text.start) : text.length;
-		size_t taken = end != NULL ? length + 1 : length;
-
-		if (read_for(bytes_trim((struct bytes){text.start, length}), &value)) {
-			if (node.start != NULL)
-				return false;
-			node = value;
-		}
-		text.start += taken;
-		text.length -= taken;
+	while (bytes_next_entry(&text, ';', &pair)) {
+		if (!read_for(pair, &value))
+			continue;
+		if (node.start != NULL)
+			return false;
+		node = value;
 	}
 	return node.start != NULL && read_node(node, address);
 }
@@ -127,10 +121,7 @@ static bool walk_header(struct walk *walk, const struct head *head, const char *
 	bool found = false, goes_on = true;
 
 	for (size_t i = head->field_count; i > 0; i--) {
-		struct bytes field = head->fields[i - 1].name;
-
-		if (field.length != strlen(name) ||
-			strncasecmp(field.start, name, field.length) != 0)
+		if (!bytes_are_any_case(head->fields[i - 1].name, name))
 			continue;
 		found = true;
 		goes_on = goes_on && walk_list(walk, head->fields[i - 1].value);

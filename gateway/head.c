@@ -9,12 +9,6 @@ static const char *const single_fields[] = {"host", "origin", "upgrade", "author
 	"content-length", "transfer-encoding", "sec-websocket-key",
 	"sec-websocket-version", "sec-websocket-protocol"};
 
-static bool bytes_are_any_case(struct bytes bytes, const char *text)
-{
-	return bytes.length == strlen(text) &&
-		strncasecmp(bytes.start, text, bytes.length) == 0;
-}
-
 size_t head_length(const char *bytes, size_t length)
 {
 	const char *end = memmem(bytes, length, "\r\n\r\n", 4);
@@ -195,11 +189,9 @@ bool head_has_word(const struct head *head, const char *name, const char *word)
 
 		if (!bytes_are_any_case(head->fields[i].name, name))
 			continue;
-		while (take_until(&list, ',', &entry))
-			if (bytes_are_any_case(bytes_trim(entry), word))
+		while (bytes_next_entry(&list, ',', &entry))
+			if (bytes_are_any_case(entry, word))
 				return true;
-		if (bytes_are_any_case(bytes_trim(list), word))
-			return true;
 	}
 	return false;
 }

@@ -3,50 +3,6 @@
 #include "gateway/protocol.h"
 
 #include <string.h>
-#include <strings.h>
-
-/* ---- lists ---- */
-
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.length > 0 && is_blank(text.start[0])) {
-		text.start++;
-		text.length--;
-	}
-	while (text.length > 0 && is_blank(text.start[text.length - 1]))
-		text.length--;
-	return text;
-}
-
-/* Takes the next entry off @list, without the space around it. False at the end. */
-static bool next_entry(struct bytes *list, char separator, struct bytes *entry)
-{
-	const char *end;
-
-	if (list->start == NULL)
-		return false;
-	end = memchr(list->start, separator, list->length);
-	if (end == NULL) {
-		*entry = trim(*list);
-		*list = (struct bytes){NULL, 0};
-		return true;
-	}
-	*entry = trim((struct bytes){list->start, (size_t)(end - list->start)});
-	list->length -= (size_t)(end + 1 - list->start);
-	list->start = end + 1;
-	return true;
-}
-
-static bool is_word(struct bytes bytes, const char *word)
-{
-	return bytes.length == strlen(word) &&
-		strncasecmp(bytes.start, word, bytes.length) == 0;
-}
 
 /* ---- headers ---- */
 
@@ -56,11 +12,11 @@ static bool accepts_events(const struct head *head)
 	for (size_t i = 0; i < head->field_count; i++) {
 		struct bytes list = head->fields[i].value, range, type;
 
-		if (!is_word(head->fields[i].name, "accept"))
+		if (!bytes_are_any_case(head->fields[i].name, "accept"))
 			continue;
-		while (next_entry(&list, ',', &range))
-			if (next_entry(&range, ';', &type) &&
-				is_word(type, "text/event-stream"))
+		while (bytes_next_entry(&list, ',', &range))
+			if (bytes_next_entry(&range, ';', &type) &&
+				bytes_are_any_case(type, "text/event-stream"))
 				return true;
 	}
 	return false;
@@ -72,8 +28,10 @@ static bool read_preference(struct bytes preference, int64_t *wait_s)
 	struct bytes pair, name, value;
 	uint64_t seconds;
 
-	if (!next_entry(&preference, ';', &pair) || !next_entry(&pair, '=', &name) ||
-		!is_word(name, "wait") || !next_entry(&pair, '=', &value))
+	if (!bytes_next_entry(&preference, ';', &pair) ||
+		!bytes_next_entry(&pair, '=', &name) ||
+		!bytes_are_any_case(name, "wait") ||
+		!bytes_next_entry(&pair, '=', &value))
 		return false;
 	if (value.length >= 2 && value.start[0] == '"' &&
 		value.start[value.length - 1] == '"')
@@ -92,9 +50,9 @@ static int64_t read_wait(const struct head *head)
 	for (size_t i = 0; i < head->field_count; i++) {
 		struct bytes list = head->fields[i].value, preference;
 
-		if (!is_word(head->fields[i].name, "prefer"))
+		if (!bytes_are_any_case(head->fields[i].name, "prefer"))
 			continue;
-		while (next_entry(&list, ',', &preference))
+		while (bytes_next_entry(&list, ',', &preference))
 			if (read_preference(preference, &wait_s))
 				return wait_s;
 	}
@@ -242,7 +200,7 @@ uint64_t query_next_version(struct bytes *versions)
 	uint64_t version = 0;
 	struct bytes entry;
 
-	if (!next_entry(versions, ',', &entry) ||
+	if (!bytes_next_entry(versions, ',', &entry) ||
 		!change_number(entry.start, entry.length, &version))
 		return 0;
 	return version;
@@ -266,7 +224,7 @@ uint64_t query_newest_tag(struct bytes tags)
 	uint64_t newest = 0, version;
 	struct bytes tag;
 
-	while (next_entry(&tags, ',', &tag)) {
+	while (bytes_next_entry(&tags, ',', &tag)) {
 		version = read_tag(tag);
 		if (version > newest)
 			newest = version;
