@@ -490,8 +490,9 @@ static void on_unregistered(int error, const redisReply *reply, void *user)
 			continue;
 		if (done)
 			set_registered(relay, topic_relay_link(topic), false);
+		/* Somebody came back; the channel may have gone with a connection. */
 		if (topic_interest(topic).subscribers > 0)
-			link_enter(relay, topic, LINK_WAITING);
+			listen_to(relay, topic);
 		else if (done)
 			stop_listening(relay, topic);
 		else
