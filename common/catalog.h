@@ -4,8 +4,9 @@
  * Catalog: the configured providers, and what an address means under them.
  *
  * Made by common/config from the command line and the file, immutable afterwards: a
- * reload makes a new one, and the old one lives as long as somebody holds it. Used by both processes; only the poller looks at URLs, TLS and
- * headers. Owns everything it points to.
+ * reload makes a new one, and the old one lives as long as somebody holds it. Used by
+ * both processes; only the poller looks at URLs, TLS and headers. Owns everything it
+ * points to.
  */
 
 #include "common/address.h"
@@ -25,15 +26,15 @@ struct catalog_interval {
 };
 
 #define CATALOG_INTERVAL_DEFAULT_MS 5000
-#define CATALOG_INTERVAL_LEAST_MS 50	 /* nothing is ever polled faster */
+#define CATALOG_INTERVAL_LEAST_MS 50 /* nothing is ever polled faster */
 #define CATALOG_INTERVAL_MOST_MS 86400000
 
 /** What a poll of one provider may cost. */
 struct catalog_limits {
-	uint32_t concurrency;	    /* transfers at once, per poller */
-	double rate_per_s;	    /* requests for the whole fleet; 0 = not limited */
-	size_t body_max_bytes;	    /* decoded */
-	uint32_t timeout_ms;	    /* whole transfer */
+	uint32_t concurrency;       /* transfers at once, per poller */
+	double rate_per_s;          /* requests for the whole fleet; 0 = not limited */
+	size_t body_max_bytes;      /* decoded */
+	uint32_t timeout_ms;        /* whole transfer */
 	uint32_t raw_addresses_max; /* distinct raw addresses watched per gateway */
 };
 
@@ -57,13 +58,13 @@ struct catalog_provider {
 	struct catalog_interval interval;
 	struct catalog_limits limits;
 	bool tls_verify;
-	char *tls_ca;	       /* path or NULL */
+	char *tls_ca;          /* path or NULL */
 	char *tls_certificate; /* path or NULL */
-	char *tls_key;	       /* path or NULL */
+	char *tls_key;         /* path or NULL */
 	struct catalog_header *headers;
 	size_t header_count;
 	struct catalog_header basic; /* user:password; name is NULL where unset */
-	char **ignore;		     /* JSON pointers with *, for raw URIs */
+	char **ignore;               /* JSON pointers with *, for raw URIs */
 	size_t ignore_count;
 	char *identity; /* member naming a row for raw URIs, or NULL */
 };
@@ -87,16 +88,17 @@ struct catalog_target {
 	const struct catalog_resource_type *type; /* NULL for a raw URI */
 	struct catalog_interval interval;
 	bool is_item;
-	char uri[ADDRESS_MAX * 2]; /* path and query below the provider's URL; "" of an aggregate */
+	/* Path and query below the provider's URL; "" of an aggregate. */
+	char uri[ADDRESS_MAX * 2];
 };
 
 enum catalog_outcome {
 	CATALOG_OK = 0,
-	CATALOG_UNKNOWN = 1,	 /* no such service, region or type */
-	CATALOG_RAW_DENIED = 2,	 /* the provider allows no raw URIs */
-	CATALOG_NO_DEFAULT = 3,	 /* a /uri, and there is no default provider */
-	CATALOG_NOT_CANONICAL = 4, /* the default provider named: /uri is the canonical form */
-	CATALOG_AGGREGATE = 5,	   /* a type in every region: nothing that could be polled */
+	CATALOG_UNKNOWN = 1,       /* no such service, region or type */
+	CATALOG_RAW_DENIED = 2,    /* the provider allows no raw URIs */
+	CATALOG_NO_DEFAULT = 3,    /* a /uri, and there is no default provider */
+	CATALOG_NOT_CANONICAL = 4, /* names the default provider: say /uri */
+	CATALOG_AGGREGATE = 5, /* a type in every region: nothing that could be polled */
 };
 
 /**
@@ -118,8 +120,8 @@ size_t catalog_providers(
 	const struct catalog *catalog, const struct catalog_provider **providers);
 
 /**
- * The regions of a service in configuration order: the one after @before (NULL: the first),
- * or NULL at the end.
+ * The regions of a service in configuration order: the one after @before (NULL: the
+ * first), or NULL at the end.
  */
 const struct catalog_provider *catalog_next_region(const struct catalog *catalog,
 	const struct catalog_service *service, const struct catalog_provider *before);

@@ -49,9 +49,9 @@ struct change {
 	uint32_t interval_ms;
 	int64_t answered_at_ms; /* end of the upstream's answer, by the wall clock of the
 				 * poller's host, for measuring only; 0: there is none */
-	struct bytes content; /* start NULL where it is not in the message */
-	struct bytes patch;   /* empty where there is none */
-	struct bytes error;   /* a JSON object; empty where the state is fresh */
+	struct bytes content;   /* start NULL where it is not in the message */
+	struct bytes patch;     /* empty where there is none */
+	struct bytes error;     /* a JSON object; empty where the state is fresh */
 };
 
 /** Returns 0, or -EBADMSG where @message is not a well formed change. */

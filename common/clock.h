@@ -35,13 +35,13 @@ void clock_free(struct clock *clock);
 /** Milliseconds that never go back and go on while the process or host sleeps. */
 int64_t clock_now_ms(const struct clock *clock);
 
-/** Milliseconds since 1970 by this host. Deciding goes by Redis's clock; see membership. */
+/** Milliseconds since 1970 by this host. What decides is Redis's clock: membership.h. */
 int64_t clock_wall_ms(const struct clock *clock);
 
 void clock_timer_init(
 	struct clock_timer *timer, struct clock *clock, clock_timer_fn on_due);
 
-/** (Re)starts @timer for @due_ms on the monotonic clock; the past means the next round. */
+/** (Re)starts @timer for @due_ms, monotonic; the past means the next round. */
 void clock_timer_start(struct clock_timer *timer, int64_t due_ms);
 void clock_timer_start_in(struct clock_timer *timer, int64_t delay_ms);
 void clock_timer_stop(struct clock_timer *timer);

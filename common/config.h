@@ -18,11 +18,11 @@
 enum config_program { CONFIG_GATEWAY, CONFIG_POLLER };
 
 struct config_gateway_limits {
-	uint32_t clients;		/* connections of this process; default 18000 */
-	uint32_t subscriptions;		/* per connection; default 128 */
-	uint32_t message_max_bytes;	/* from a client; default 64 KiB */
-	uint32_t clients_per_address;   /* of them; 0: any number, the default */
-	uint32_t messages_per_s;	/* per connection, bursts of as many; default 50 */
+	uint32_t clients;             /* connections of this process; default 18000 */
+	uint32_t subscriptions;       /* per connection; default 128 */
+	uint32_t message_max_bytes;   /* from a client; default 64 KiB */
+	uint32_t clients_per_address; /* of them; 0: any number, the default */
+	uint32_t messages_per_s;      /* per connection, bursts of as many; default 50 */
 };
 
 /** How a gateway that is told to stop sends its clients away. */
@@ -33,15 +33,15 @@ struct config_drain {
 
 struct config {
 	enum config_program program;
-	char *redis; /* redis://[user:password@]host:port/db or unix:/path */
-	char *prefix; /* of every key; default "uricast" */
-	uint32_t lease_ms; /* default 3000 */
+	char *redis;          /* redis://[user:password@]host:port/db or unix:/path */
+	char *prefix;         /* of every key; default "uricast" */
+	uint32_t lease_ms;    /* default 3000 */
 	char *metrics_listen; /* HOST:PORT or NULL */
 	struct log_levels log_levels;
 	bool log_json; /* lines are JSON objects */
 
 	/* gateway only */
-	char *listen;	  /* HOST:PORT; default 127.0.0.1:7070 */
+	char *listen;     /* HOST:PORT; default 127.0.0.1:7070 */
 	char *token_file; /* or NULL */
 	char **origins;
 	size_t origin_count;
@@ -51,8 +51,8 @@ struct config {
 	struct config_drain drain;
 
 	struct catalog *catalog; /* owned */
-	bool assumed;	  /* no file describes a service: the default provider only */
-	char *file;	  /* what --config named, or NULL */
+	bool assumed; /* no file describes a service: the default provider only */
+	char *file;   /* what --config named, or NULL */
 
 	int argc; /* of the program, to read everything again */
 	char **argv;
@@ -60,7 +60,7 @@ struct config {
 
 enum config_outcome {
 	CONFIG_OK = 0,
-	CONFIG_EXIT_OK = 1,   /* --help, --version, --check-config: printed, leave with 0 */
+	CONFIG_EXIT_OK = 1, /* --help, --version, --check-config: printed, leave with 0 */
 	CONFIG_EXIT_WRONG = 2 /* a mistake, already said on stderr; leave with 2 */
 };
 

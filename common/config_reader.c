@@ -146,8 +146,8 @@ bool reader_first_place(struct reader *reader, uint32_t token)
 	/* A path is cut where it is very long, and in one file no member stands twice. */
 	if (place->file == reader->file)
 		return true;
-	reader_mistake(reader, token, "stands in %s, too; leave it in one of the two files",
-		place->file);
+	reader_mistake(reader, token,
+		"stands in %s, too; leave it in one of the two files", place->file);
 	return false;
 }
 

@@ -82,8 +82,8 @@ void reader_mistake(struct reader *reader, uint32_t token, const char *format, .
 	__attribute__((format(printf, 3, 4)));
 
 /**
- * Notes that the current path is said here, at @token. False, and said, where another file
- * has said it already.
+ * Notes that the current path is said here, at @token. False, and said, where another
+ * file has said it already.
  */
 bool reader_first_place(struct reader *reader, uint32_t token);
 
@@ -103,8 +103,8 @@ void reader_value(struct reader *reader, uint32_t token, unsigned types,
 	config_value_fn read, void *field);
 
 /**
- * Reads the object at @token into @target. Other members are said to be unknown, and those
- * that another file has are said to be one too many.
+ * Reads the object at @token into @target. Other members are said to be unknown, and
+ * those that another file has are said to be one too many.
  */
 void reader_members(struct reader *reader, uint32_t token, const struct member *members,
 	void *target);

@@ -48,7 +48,7 @@ const char *config_value_messages(const char *text, void *field);
 const char *config_value_body(const char *text, void *field); /* into size_t, bytes */
 const char *config_value_rate(
 	const char *text, void *field); /* into double, per second */
-const char *config_value_flag(const char *text, void *field);      /* into bool */
+const char *config_value_flag(const char *text, void *field); /* into bool */
 const char *config_value_log_format(
 	const char *text, void *field); /* into bool: whether it is JSON */
 

@@ -3,13 +3,14 @@
 /*
  * Keys: the only place that spells the names of what lies in Redis.
  *
- * KEYS_EACH is also read by common/scripts/build.py, which makes the Lua prelude of it, so
- * that a name stands once. Entries are (C name, Lua name, text after the prefix).
+ * KEYS_EACH is also read by common/scripts/build.py, which makes the Lua prelude of it,
+ * so that a name stands once. Entries are (C name, Lua name, text after the prefix).
  */
 
 #include <stddef.h>
 
 /* One line per entry: build.py reads them by their shape. */
+/* clang-format off */
 #define KEYS_EACH(KEY) \
 	KEY(KEYS_RESOURCE, resource, "resource:") /* + address: hash */ \
 	KEY(KEYS_LOCK, lock, "lock:")             /* + address: string, session */ \
@@ -25,6 +26,7 @@
 	KEY(KEYS_CHANGE, change, "change:")          /* + address: channel */ \
 	KEY(KEYS_WAKE, wake, "wake")                 /* channel */ \
 	KEY(KEYS_TO, to, "to:")                      /* + session: channel */
+/* clang-format on */
 
 enum keys_name {
 #define KEY(c_name, lua_name, text) c_name,
@@ -46,7 +48,8 @@ struct key {
  *
  * @suffix  address, session or provider; "" for the names that stand alone
  */
-void key_write(struct key *key, const char *prefix, enum keys_name name, const char *suffix);
+void key_write(
+	struct key *key, const char *prefix, enum keys_name name, const char *suffix);
 
 /**
  * The reverse: whether @text of @length bytes is a key of @name under @prefix.

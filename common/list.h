@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define container_of(pointer, type, member) \
+#define container_of(pointer, type, member)                                              \
 	((type *)((char *)(pointer)-offsetof(type, member)))
 
 struct list {
@@ -54,6 +54,6 @@ static inline struct list *list_take(struct list *list)
 }
 
 /* The body may remove and free the current link. */
-#define list_each(link, head) \
-	for (struct list *link = (head)->next, *link##_next = link->next; link != (head); \
-		link = link##_next, link##_next = link->next)
+#define list_each(link, head)                                                            \
+	for (struct list *link = (head)->next, *link##_next = link->next;                \
+		link != (head); link = link##_next, link##_next = link->next)

@@ -148,8 +148,7 @@ static void document_labels(FILE *stream, size_t index)
 		return;
 	for (size_t i = index; i < ENTRY_COUNT && (i == index || !first_of_name(i));
 		i++) {
-		const char *value =
-			entries[i].name + strcspn(entries[i].name, "\"") + 1;
+		const char *value = entries[i].name + strcspn(entries[i].name, "\"") + 1;
 
 		fprintf(stream, "%s `%.*s`", i == index ? ":" : ",",
 			(int)strcspn(value, "\""), value);

@@ -8,6 +8,7 @@
  *   HISTOGRAM(name in C, process, name, help), in seconds
  */
 
+/* clang-format off */
 #define METRICS_EACH(METRIC, HISTOGRAM) \
 	METRIC(BUILD, METRICS_BOTH, gauge, \
 		"uricast_build_info{version=\"" URICAST_VERSION "\"}", \
@@ -146,3 +147,4 @@
 		"Times the lease ran out by the own clock and polling stopped.") \
 	METRIC(LOST, METRICS_POLLER, counter, "uricast_poller_buried_total", \
 		"Times this poller found itself buried and started over.")
+/* clang-format on */

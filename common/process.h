@@ -50,7 +50,8 @@ void process_log(const struct config *config);
 bool process_take_request(const struct config *config, const struct redis *redis,
 	const char *channel, size_t channel_length, const char *payload, size_t length);
 
-/** Redis refuses us for what only a person can mend: ends the process if it never took us. */
+/** Redis refuses us for what only a person can mend: ends the process if it never took
+ * us. */
 void process_refused(struct process *process, const char *reason);
 
 /** Sets what stays as it is, and before each look what both programs show alike. */

@@ -20,9 +20,9 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define REDIS_DEADLINE_MS 1000	      /* of silence while one is owed an answer; then the
-				       * connection is replaced */
-#define REDIS_PROBE_MS 2000    /* between two probes */
+/* Of silence while one is owed an answer; then the connection is replaced. */
+#define REDIS_DEADLINE_MS 1000
+#define REDIS_PROBE_MS 2000          /* between two probes */
 #define REDIS_IN_FLIGHT_COMMANDS 256 /* beyond, commands wait here in order */
 #define REDIS_IN_FLIGHT_BYTES (4u << 20)
 
@@ -144,9 +144,9 @@ struct redis_counters {
 	uint64_t bytes_out;
 	uint64_t reconnects;
 	uint64_t timeouts;
-	uint64_t messages;   /* received on channels */
-	uint64_t in_flight;  /* now */
-	uint64_t waiting;    /* now, not yet sent */
+	uint64_t messages;                /* received on channels */
+	uint64_t in_flight;               /* now */
+	uint64_t waiting;                 /* now, not yet sent */
 	struct metrics_histogram latency; /* from sending a command to its answer */
 };
 void redis_counters(const struct redis *redis, struct redis_counters *counters);

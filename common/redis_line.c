@@ -361,8 +361,8 @@ static void on_deadline(struct clock_timer *timer)
 	int64_t due_ms;
 
 	if (line->lookup) {
-		snprintf(reason, sizeof(reason), "its name was not looked up within %d ms",
-			REDIS_DEADLINE_MS);
+		snprintf(reason, sizeof(reason),
+			"its name was not looked up within %d ms", REDIS_DEADLINE_MS);
 		redis_line_lose(line, reason);
 		return;
 	}

@@ -27,13 +27,13 @@ struct line {
 	struct list ready; /* fetcher->ready while a fetch may begin */
 	struct fetcher *fetcher;
 	struct provider *provider;
-	struct list waiting; /* first in, first out */
+	struct list waiting;    /* first in, first out */
 	struct transfer **idle; /* as many as may be in use at once, within bounds */
 	size_t idle_count;
 	size_t idle_max;
-	size_t begun;    /* fetches with a transfer; at most the provider's concurrency */
-	size_t fetches;  /* all that are not freed */
-	bool over;       /* goes with its last fetch */
+	size_t begun;   /* fetches with a transfer; at most the provider's concurrency */
+	size_t fetches; /* all that are not freed */
+	bool over;      /* goes with its last fetch */
 };
 
 enum fetch_state {

@@ -61,11 +61,11 @@ struct fetch_result {
 	const char *error_code;
 	const char *error_message; /* one plain line, no secrets */
 	bool unreached; /* on FETCH_FAILED: no name, connection or TLS to ask through */
-	int64_t retry_after_ms;    /* from Retry-After, seconds or date; 0 where none */
+	int64_t retry_after_ms; /* from Retry-After, seconds or date; 0 where none */
 	int64_t fresh_for_ms;   /* X-Poll-Interval or what is left of Cache-Control's
 				 * max-age, the longer; 0 where none */
 	unsigned requests;      /* sent: more than one with redirects */
-	int64_t started_at_ms;     /* when the transfer was begun, monotonic */
+	int64_t started_at_ms;  /* when the transfer was begun, monotonic */
 };
 
 /** Runs once per fetch_start(), from the loop, unless cancelled; may start other fetches.

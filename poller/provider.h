@@ -26,7 +26,7 @@ struct provider {
 	bool secure;     /* https */
 	struct provider_headers *headers;
 	CURLSH *connections; /* kept for the next request; NULL: out of memory */
-	char problem[160]; /* why it cannot be asked; "" where it can */
+	char problem[160];   /* why it cannot be asked; "" where it can */
 };
 
 enum provider_outcome {

@@ -53,8 +53,8 @@ struct resource {
 	struct pace_ticket turn; /* since it was due until its transfer has ended */
 	struct health_patient patient;
 	struct provider_use *use; /* of the provider asked last; NULL: not asked yet */
-	struct fetch *fetch;   /* under way, or NULL */
-	bool busy;             /* a fetch or its commit is under way */
+	struct fetch *fetch;      /* under way, or NULL */
+	bool busy;                /* a fetch or its commit is under way */
 	bool refresh;          /* somebody asked for a poll: once more after this one */
 	bool moved;            /* to be asked elsewhere than what is stored came from */
 	uint64_t wished_ms;    /* what Redis said that viewers ask for; 0: the default */
@@ -81,11 +81,11 @@ struct resource {
 	char *content;             /* as stored, in contents; NULL: not kept */
 	size_t content_length;
 	struct list on_contents;
-	uint32_t told_ms; /* the apart_ms that Redis knows */
+	uint32_t told_ms;     /* the apart_ms that Redis knows */
 	uint32_t told_for_ms; /* the interval_ms that was for, or will be */
-	bool whole;       /* commit the next body even if it is the stored one */
-	bool confirm;     /* commit the next success even if nothing changed */
-	bool uncommitted; /* Redis has not taken the last body: poll when it can */
+	bool whole;           /* commit the next body even if it is the stored one */
+	bool confirm;         /* commit the next success even if nothing changed */
+	bool uncommitted;     /* Redis has not taken the last body: poll when it can */
 
 	char address[];
 };

@@ -1,5 +1,6 @@
 /*
- * Change messages from Redis: whatever is accepted lies within the message and adds up to it.
+ * Change messages from Redis: whatever is accepted lies within the message and adds up to
+ * it.
  */
 
 #include "common/change.h"

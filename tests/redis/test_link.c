@@ -449,7 +449,7 @@ static void a_name_that_takes_long_to_look_up_holds_nothing_up(void **state)
 	names.hangs = false;
 	wait_for(world, world->ups == 1);
 	assert_int_equal(world->downs, 1);
-	assert_int_equal(names.lookups, 2); /* one for each line, however often it tried */
+	assert_int_equal(names.lookups, 2); /* one for each line, whatever it tried */
 	world_free(world);
 }
 

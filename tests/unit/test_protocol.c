@@ -398,8 +398,7 @@ static void a_status_says_what_is_known_and_no_more(void **state)
 	read_message(&reading, "{\"action\":\"status\",\"uri\":\"/a\",\"id\":1}");
 	assert_true(reading.ok);
 	protocol_answer_begin(&answer, &reading.message);
-	protocol_answer_status(
-		&answer, protocol_first_uri(&reading.message), &known);
+	protocol_answer_status(&answer, protocol_first_uri(&reading.message), &known);
 	assert_frame(protocol_answer_end(&answer),
 		"{\"id\":1,\"ok\":true,\"uri\":\"/a\",\"state\":\"stale\","
 		"\"version\":\"7\",\"interval\":2.5,\"checked_at\":\"1970-01-01T00:00:01."
@@ -408,8 +407,7 @@ static void a_status_says_what_is_known_and_no_more(void **state)
 	document_fini(&reading.document);
 	read_message(&reading, "{\"action\":\"status\",\"uris\":[\"/a\"],\"id\":1}");
 	protocol_answer_begin(&answer, &reading.message);
-	protocol_answer_status(
-		&answer, protocol_first_uri(&reading.message), &unknown);
+	protocol_answer_status(&answer, protocol_first_uri(&reading.message), &unknown);
 	assert_frame(protocol_answer_end(&answer),
 		"{\"id\":1,\"ok\":true,\"uris\":[{\"uri\":\"/a\"}]}");
 	document_fini(&reading.document);
