@@ -30,7 +30,9 @@ def main() -> None:
     lines += ["static const char *const log_subsystem_names[] = {"]
     lines += [f"\t{json.dumps(name)}," for name in names]
     lines += ["};", "#endif", ""]
-    output.write_text("\n".join(lines))
+    text = "\n".join(lines)
+    if not output.exists() or output.read_text() != text:  # else nothing is built anew
+        output.write_text(text)
     paths = " ".join(str(path).replace(" ", "\\ ") for path in read)
     depfile.write_text(f"{output.name}: {paths}\n")
 
