@@ -1,6 +1,7 @@
 #include "poller/poller.h"
 
 #include "common/clock.h"
+#include "common/fleet.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/membership.h"
@@ -118,11 +119,14 @@ static int64_t polls(const struct metrics *metrics)
 static void on_renewing(void *user)
 {
 	struct poller *poller = user;
+	char down[FLEET_DOWN_MAX];
 
 	claim_on_renewing(poller->claim);
 	membership_fact(poller->membership, "polls", polls(&poller->metrics));
 	membership_fact(
 		poller->membership, "commits", poller->metrics.values[METRIC_COMMITS]);
+	membership_fact_text(poller->membership, "down",
+		schedule_down_names(poller->schedule, down, sizeof(down)));
 }
 
 static void on_renewed(size_t held, void *user)

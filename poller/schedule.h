@@ -52,3 +52,6 @@ int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
 /** For metrics: polls that are due and wait for their turn; providers that are down. */
 size_t schedule_waiting(const struct schedule *schedule);
 size_t schedule_down(const struct schedule *schedule);
+
+/** For people: as health_down_names(). */
+const char *schedule_down_names(const struct schedule *schedule, char *text, size_t size);
