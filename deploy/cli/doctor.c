@@ -66,8 +66,7 @@ enum exit_status doctor_run(const struct options *options)
 		fputs("{\"findings\":[", stdout);
 	doctor_host(&doctor);
 	doctor_redis(&doctor);
-	if (!doctor.unreachable)
-		doctor_fleet(&doctor);
+	doctor_fleet(&doctor);
 	warnings = doctor.counts[FINDING_WARNING];
 	errors = doctor.counts[FINDING_ERROR];
 	if (options->json)

@@ -312,6 +312,16 @@ def test_who_cannot_be_reached_is_found(small_fleet, tmp_path):
     assert "as no gateway does" in finding["message"]
 
 
+def test_without_redis_the_others_are_looked_at_all_the_same(redis):
+    port = free_port()
+    words = ["--gateway", f"http://127.0.0.1:{port}", "--metrics", f"127.0.0.1:{port}"]
+    findings = doctor(redis, *words, url=f"redis://127.0.0.1:{free_port()}")
+    assert "cannot be reached" in findings["redis"]["message"]
+    assert "cannot be reached" in findings["gateway"]["message"]
+    assert "cannot be reached" in findings["metrics"]["message"]
+    assert "fleet" not in findings and "pollers" not in findings
+
+
 def test_a_process_that_is_not_ready_is_found(start_fleet):
     fleet = start_fleet(gateways=1, pollers=1)
     client = fleet.redis.client
