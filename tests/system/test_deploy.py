@@ -62,7 +62,11 @@ def test_everything_is_installed_where_it_belongs(installed):
         assert os.access(one(installed, program), os.X_OK)
         assert one(installed, f"{program}@.service").parent == installed / units
     examples = one(installed, "haproxy.cfg").parent
-    assert {path.name for path in examples.iterdir()} >= {"redis.conf", "rules.yml"}
+    named = {path.name for path in examples.iterdir()}
+    assert named >= {"redis.conf", "rules.yml", "uricast.json"}
+    assert os.access(one(installed, "bin/uricast"), os.X_OK)
+    for page in ("uricast.1", "uricast-gateway.8", "uricast-poller.8"):
+        assert one(installed, page).parent.name == f"man{page[-1]}"
 
 
 @pytest.mark.parametrize("kind", ["gateway", "poller"])
