@@ -108,6 +108,18 @@ def test_secrets_are_made_once_and_fit_together(secrets):
     assert "DNS:panel.example.com" in text
 
 
+def test_no_container_has_capabilities_or_gains_rights():
+    text = (TOP / "deploy/docker-compose.yml").read_text()
+    shared = text.split("x-uricast:")[1].split("\nservices:")[0]
+    services = text.split("\nservices:\n")[1].split("\nnetworks:")[0]
+    parts = re.split(r"^  (\w+):$", services, flags=re.M)[1:]
+    assert len(parts) >= 14
+    for name, part in zip(parts[::2], parts[1::2]):
+        whole = part.replace("<<: *uricast", shared)
+        assert "cap_drop: [ALL]" in whole, name
+        assert 'security_opt: ["no-new-privileges:true"]' in whole, name
+
+
 def test_users_of_redis_have_the_documented_rights():
     documented = dict(
         re.findall(
