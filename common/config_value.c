@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/network.h"
+#include "log_subsystems.h"
 
 #define ENDPOINT_MAX 255     /* a DNS name's limit */
 #define REDIS_DATABASE_MAX 5 /* digits */
@@ -97,9 +98,14 @@ const char *config_value_pointer(const char *text, void *field)
 
 const char *config_value_log_level(const char *text, void *field)
 {
-	if (log_levels_parse(text, field) < 0)
+	struct log_levels levels;
+
+	if (log_levels_parse(text, &levels) < 0)
 		return "is no log level; write error, warn, info or debug, and for parts "
 		       "of the program as in info,relay=debug";
+	if (!log_levels_known(&levels))
+		return "names a part that no program has; the parts are " LOG_SUBSYSTEMS;
+	*(struct log_levels *)field = levels;
 	return NULL;
 }
 

@@ -23,6 +23,7 @@
 #define FLEET_ADDRESSES_MAX (1u << 20) /* one reading looks at */
 #define FLEET_PROVIDERS_MAX 256
 #define FLEET_LIMIT_MAX 100000 /* resources listed */
+#define FLEET_DOWN_MAX 256     /* bytes of names that a poller tells, with the NUL */
 
 enum fleet_life {
 	FLEET_ALIVE,
@@ -47,6 +48,7 @@ struct fleet_session {
 	int64_t commits;
 	int64_t clients; /* now; gateways only */
 	int64_t subscriptions;
+	char down[FLEET_DOWN_MAX]; /* providers it finds down, with spaces; pollers only */
 };
 
 /** From best to worst. */
@@ -88,6 +90,7 @@ struct fleet_provider {
 	char *name;	 /* "compute/dfw", "dns"; "default" for addresses that begin with / */
 	size_t resources;
 	size_t unwell; /* of them: waiting or worse */
+	size_t down;   /* living pollers that find it down as a whole */
 	uint64_t interval_ms; /* default and bounds, as pollers wrote; 0: not told */
 	uint64_t interval_min_ms;
 	uint64_t interval_max_ms;

@@ -27,6 +27,7 @@ enum session_element {
 	SESSION_COMMITS,
 	SESSION_CLIENTS,
 	SESSION_SUBSCRIPTIONS,
+	SESSION_DOWN,
 };
 
 enum look_element {
@@ -98,6 +99,7 @@ static void read_session(
 	session->commits = count_or_untold(entry, SESSION_COMMITS);
 	session->clients = count_or_untold(entry, SESSION_CLIENTS);
 	session->subscriptions = count_or_untold(entry, SESSION_SUBSCRIPTIONS);
+	copy_text(session->down, sizeof(session->down), entry, SESSION_DOWN);
 }
 
 bool fleet_take_sessions(
@@ -297,6 +299,32 @@ static void count_for_providers(struct fleet *fleet,
 			(size_t)(names[i].start - address->text) + names[i].length);
 }
 
+static bool finds_down(const struct fleet_session *poller, const char *name)
+{
+	size_t length = strlen(name);
+	const char *at = poller->down;
+
+	if (poller->life != FLEET_ALIVE)
+		return false;
+	while ((at = strstr(at, name))) {
+		bool begins = at == poller->down || at[-1] == ' ';
+
+		at += length;
+		if (begins && (*at == '\0' || *at == ' '))
+			return true;
+	}
+	return false;
+}
+
+static size_t count_down(const struct fleet *fleet, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < fleet->poller_count; i++)
+		count += finds_down(&fleet->pollers[i], name);
+	return count;
+}
+
 void fleet_take_providers(struct fleet *fleet, const redisReply *answer)
 {
 	size_t kept = 0;
@@ -310,6 +338,7 @@ void fleet_take_providers(struct fleet *fleet, const redisReply *answer)
 			free(provider.name);
 			continue;
 		}
+		provider.down = count_down(fleet, provider.name);
 		provider.interval_ms = reply_number(entry, 0);
 		provider.interval_min_ms = reply_number(entry, 1);
 		provider.interval_max_ms = reply_number(entry, 2);

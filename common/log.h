@@ -8,6 +8,7 @@
  * Never a secret, never a body.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -33,6 +34,9 @@ struct log_levels {
  * Returns 0 or -EINVAL; then @levels is untouched.
  */
 int log_levels_parse(const char *text, struct log_levels *levels);
+
+/** Whether each subsystem in @levels is one of a gateway or of a poller. */
+bool log_levels_known(const struct log_levels *levels);
 
 /** One event, as it is about to be written. */
 struct log_record {

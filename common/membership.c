@@ -460,3 +460,10 @@ void membership_fact(struct membership *membership, const char *field, int64_t v
 	redis_args_text(&membership->facts, field);
 	redis_args_number(&membership->facts, value);
 }
+
+void membership_fact_text(
+	struct membership *membership, const char *field, const char *value)
+{
+	redis_args_text(&membership->facts, field);
+	redis_args_text(&membership->facts, value);
+}

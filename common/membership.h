@@ -99,6 +99,8 @@ void membership_checked(
 
 /** Only from on_renewing: a field of uricast:poller:S or uricast:gateway:G. */
 void membership_fact(struct membership *membership, const char *field, int64_t value);
+void membership_fact_text(
+	struct membership *membership, const char *field, const char *value);
 
 /**
  * Leaves for good: one last renewal (so on_renewing once more),

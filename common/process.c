@@ -2,6 +2,7 @@
 
 #include "common/keys.h"
 #include "common/log.h"
+#include "log_subsystems.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -89,6 +90,12 @@ static void change_levels(const struct config *config, const char *text)
 		log_warn("asked to change the level of the log to what is none, it stays "
 			 "level=\"%s\"",
 			text);
+		return;
+	}
+	if (!log_levels_known(&levels)) {
+		log_warn("asked for the log of a part that no program has, it stays "
+			 "level=\"%s\" parts=\"%s\"",
+			text, LOG_SUBSYSTEMS);
 		return;
 	}
 	log_set_levels(&levels);

@@ -166,6 +166,7 @@ static void write_provider(const struct fleet_provider *provider, struct text *t
 	text_add_quoted(text, provider->name, strlen(provider->name));
 	add_number(text, "resources", provider->resources);
 	add_number(text, "unwell", provider->unwell);
+	add_number(text, "down", provider->down);
 	add_seconds(text, "interval", (int64_t)provider->interval_ms);
 	add_seconds(text, "interval_min", (int64_t)provider->interval_min_ms);
 	add_seconds(text, "interval_max", (int64_t)provider->interval_max_ms);

@@ -26,6 +26,7 @@ struct illness {
 	unsigned timeouts;
 	int64_t since_ms; /* the first failure */
 	bool down;
+	bool is_default; /* provider */
 	bool probing;
 	int64_t probe_at_ms; /* the next one, not before */
 	const char *code; /* of the last failure; static */
@@ -112,6 +113,7 @@ static void go_down(struct illness *illness, const struct catalog_provider *prov
 		 "provider=%s code=%s error=\"%s\"",
 		illness->name, illness->code, illness->message);
 	illness->down = true;
+	illness->is_default = provider->is_default;
 	health->down++;
 	health->events.down(provider, health->user);
 }
@@ -266,4 +268,27 @@ void health_leave(struct health_patient *patient)
 size_t health_down(const struct health *health)
 {
 	return health->down;
+}
+
+static void add_name(char *text, size_t size, const char *name)
+{
+	size_t used = strlen(text), length = strlen(name);
+
+	if (used + 1 + length < size)
+		snprintf(text + used, size - used, "%s%s", used > 0 ? " " : "", name);
+}
+
+const char *health_down_names(const struct health *health, char *text, size_t size)
+{
+	const struct illness *illness, *next;
+
+	text[0] = '\0';
+	HASH_ITER (hh, health->illnesses, illness, next) {
+		if (!illness->down)
+			continue;
+		add_name(text, size, illness->name);
+		if (illness->is_default && strcmp(illness->name, "default") != 0)
+			add_name(text, size, "default");
+	}
+	return text;
 }

@@ -71,3 +71,9 @@ void health_leave(struct health_patient *patient);
 
 /** Providers that are down. */
 size_t health_down(const struct health *health);
+
+/**
+ * Their names with a space between, as many as fit; the default one is "default", too.
+ * Returns @text.
+ */
+const char *health_down_names(const struct health *health, char *text, size_t size);

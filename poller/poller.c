@@ -1,6 +1,7 @@
 #include "poller/poller.h"
 
 #include "common/clock.h"
+#include "common/fleet.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "common/membership.h"
@@ -79,9 +80,12 @@ static void on_renewing(void *user)
 {
 	struct poller *poller = user;
 	struct membership *membership = poller->engine.membership;
+	char down[FLEET_DOWN_MAX];
 
 	membership_fact(membership, "polls", polls(&poller->metrics));
 	membership_fact(membership, "commits", poller->metrics.values[METRIC_COMMITS]);
+	membership_fact_text(membership, "down",
+		schedule_down_names(poller->engine.schedule, down, sizeof(down)));
 }
 
 static void on_left(void *user)

@@ -533,3 +533,8 @@ size_t schedule_down(const struct schedule *schedule)
 {
 	return health_down(schedule->health);
 }
+
+const char *schedule_down_names(const struct schedule *schedule, char *text, size_t size)
+{
+	return health_down_names(schedule->health, text, size);
+}

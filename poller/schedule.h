@@ -44,3 +44,6 @@ void schedule_done(struct schedule *schedule, struct resource *resource, bool fa
 /** For metrics: polls that are due and wait for their turn; providers that are down. */
 size_t schedule_waiting(const struct schedule *schedule);
 size_t schedule_down(const struct schedule *schedule);
+
+/** For people: as health_down_names(). */
+const char *schedule_down_names(const struct schedule *schedule, char *text, size_t size);

@@ -2,8 +2,8 @@
 -- fleet_sessions: who is in the fleet, for looking; changes nothing.
 -- ARGV[1] kind  ARGV[2] how many sessions at most
 -- Returns {now (ms), sessions there are, entry, …}: {session, lease end, addresses its index
--- holds, host, pid, version, started, resources, polls, commits, clients, subscriptions},
--- '' for what it does not tell. Keys of a wrong type read as empty.
+-- holds, host, pid, version, started, resources, polls, commits, clients, subscriptions,
+-- down}, '' for what it does not tell. Keys of a wrong type read as empty.
 local kind, most = ARGV[1], tonumber(ARGV[2])
 local TEXT_MAX = 256
 
@@ -16,8 +16,8 @@ end
 
 local function facts(session)
 	local told = peek('HMGET', key[kind] .. session, 'host', 'pid', 'version', 'started',
-		'resources', 'polls', 'commits', 'clients', 'subscriptions') or {}
-	for i = 1, 9 do
+		'resources', 'polls', 'commits', 'clients', 'subscriptions', 'down') or {}
+	for i = 1, 10 do
 		told[i] = string.sub(told[i] or '', 1, TEXT_MAX)
 	end
 	return unpack(told)

@@ -66,16 +66,16 @@ enum exit_status doctor_run(const struct options *options)
 		fputs("{\"findings\":[", stdout);
 	doctor_host(&doctor);
 	doctor_redis(&doctor);
-	if (!doctor.unreachable)
-		doctor_fleet(&doctor);
+	doctor_fleet(&doctor);
 	warnings = doctor.counts[FINDING_WARNING];
 	errors = doctor.counts[FINDING_ERROR];
 	if (options->json)
 		printf("],\"fine\":%zu,\"warnings\":%zu,\"errors\":%zu}\n",
 			doctor.counts[FINDING_FINE], warnings, errors);
 	else
-		printf("%zu checks were fine, %zu warnings, %zu errors\n",
-			doctor.counts[FINDING_FINE], warnings, errors);
+		printf("%zu checks were fine, %zu warning%s, %zu error%s\n",
+			doctor.counts[FINDING_FINE], warnings,
+			warnings == 1 ? "" : "s", errors, errors == 1 ? "" : "s");
 	output_flush();
 	if (doctor.unreachable)
 		return EXIT_UNREACHABLE;

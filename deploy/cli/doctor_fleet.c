@@ -315,7 +315,8 @@ static void reach_monitor(struct doctor *doctor, const char *place)
 
 void doctor_fleet(struct doctor *doctor)
 {
-	look_at_fleet(doctor);
+	if (!doctor->unreachable)
+		look_at_fleet(doctor);
 	reach_gateway(doctor);
 	for (size_t i = 0; i < doctor->options->metrics_count; i++)
 		reach_monitor(doctor, doctor->options->metrics[i]);

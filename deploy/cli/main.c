@@ -21,8 +21,8 @@ static void help(FILE *stream)
 		fprintf(stream, "  %-8s %s\n", command_name(command),
 			command_summary(command));
 	fputs("\n`uricast COMMAND --help` tells more, with examples.\n\n"
-	      "      --help                 Show this text\n"
-	      "      --version              Show the version\n",
+	      "  -h, --help                 Show this text\n"
+	      "  -V, --version              Show the version\n",
 		stream);
 }
 
@@ -48,11 +48,11 @@ int main(int argc, char **argv)
 		help(stderr);
 		return EXIT_WRONG;
 	}
-	if (strcmp(argv[1], "--help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		help(stdout);
 		return EXIT_FINE;
 	}
-	if (strcmp(argv[1], "--version") == 0) {
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		printf("uricast %s\n", URICAST_VERSION);
 		return EXIT_FINE;
 	}

@@ -106,6 +106,7 @@ static void provider(const struct fleet_provider *entry)
 	output_json_text(stdout, entry->name);
 	number("resources", (int64_t)entry->resources);
 	number("unwell", (int64_t)entry->unwell);
+	number("down", (int64_t)entry->down);
 	number("interval_ms", (int64_t)entry->interval_ms);
 	number("interval_min_ms", (int64_t)entry->interval_min_ms);
 	number("interval_max_ms", (int64_t)entry->interval_max_ms);

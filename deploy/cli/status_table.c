@@ -242,9 +242,9 @@ static void print_resources(const struct fleet *fleet)
 static void print_providers(const struct fleet *fleet)
 {
 	static const char *const titles[] = {
-		"PROVIDER", "WATCHED", "UNWELL", "EVERY", "BUDGET"};
-	static const bool numbers[] = {false, true, true, true, false};
-	struct table table = {.columns = 5};
+		"PROVIDER", "WATCHED", "UNWELL", "DOWN FOR", "EVERY", "BUDGET"};
+	static const bool numbers[] = {false, true, true, false, true, false};
+	struct table table = {.columns = 6};
 
 	if (fleet->provider_count == 0)
 		return;
@@ -254,6 +254,11 @@ static void print_providers(const struct fleet *fleet)
 		add_cell(&table, "%s", provider->name);
 		add_cell(&table, "%zu", provider->resources);
 		add_cell(&table, "%zu", provider->unwell);
+		if (provider->down > 0)
+			add_cell(&table, "%zu poller%s", provider->down,
+				provider->down == 1 ? "" : "s");
+		else
+			add_cell(&table, "-");
 		add_cell(&table, "%gs", (double)provider->interval_ms / 1000.0);
 		if (provider->budget_second > 0)
 			add_cell(&table,
@@ -275,8 +280,8 @@ static void print_summary(const struct fleet *fleet, const struct options *optio
 	char age[OUTPUT_AGE_SIZE];
 	int64_t oldest_ms = summary->oldest_checked_at_ms;
 
-	printf("%s%zu resources", fleet->complete ? "" : "more than ",
-		summary->resources);
+	printf("%s%zu resource%s", fleet->complete ? "" : "more than ",
+		summary->resources, summary->resources == 1 ? "" : "s");
 	if (options->address_count > 0) {
 		fputs(" that begin with ", stdout);
 		output_text(
@@ -289,7 +294,8 @@ static void print_summary(const struct fleet *fleet, const struct options *optio
 			printf(", %zu %s", summary->healths[health],
 				fleet_health_name(health));
 	}
-	printf("; %" PRIu64 " viewers", summary->viewers);
+	printf("; %" PRIu64 " viewer%s", summary->viewers,
+		summary->viewers == 1 ? "" : "s");
 	if (oldest_ms > 0)
 		printf("; oldest check %s ago",
 			output_age(age,

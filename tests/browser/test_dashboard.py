@@ -221,6 +221,31 @@ def test_enter_opens_a_row_and_escape_leads_back(fleet, open_page):
     assert not page.see(OPEN_TITLE)
 
 
+def test_all_of_a_long_list_is_reached_by_keys(fleet, open_page):
+    fleet.upstream.set("/long", {"list": list(range(300))})
+    page = open_page(watch_url(fleet.base, "/long"))
+    page.until('document.querySelector("[role=tree]")?.innerText.includes("300 entries")')
+    page.see('document.querySelector("[role=treeitem]").focus()')
+    for key in ("ArrowDown", "ArrowRight", "End"):
+        page.do("keyboard.press", key)
+    assert page.see("document.activeElement.innerText") == "100 more"
+    fleet.upstream.set("/long", {"list": ["new", *range(300)]})
+    page.until("document.activeElement.innerText === '101 more'")
+    page.do("keyboard.press", "Enter")
+    assert page.see("document.activeElement.innerText.split('\\n')") == ["200", "199"]
+    page.do("keyboard.press", "End")
+    assert page.see("document.activeElement.innerText.split('\\n')") == ["300", "299"]
+
+
+def test_the_focus_is_not_lost_with_the_page_it_was_in(fleet, open_page):
+    page = open_page(fleet.base)
+    page.do("keyboard.press", "/")
+    page.do("keyboard.type", fleet.uri)
+    page.do("keyboard.press", "Enter")
+    page.until(f"location.hash.includes({fleet.uri!r})")
+    page.until('document.activeElement.id === "page"')
+
+
 # ---- faults ----
 
 
@@ -269,6 +294,9 @@ def test_an_upstream_that_fails_is_said_and_its_rows_stay(fleet, open_page):
         document.querySelector(".banner").innerText.includes("503")"""
     )
     assert page.names() == ["a", "b"]
+    # Of later tries that fail alike nothing is said.
+    page.until('!document.querySelector(".banner").innerText.includes("next try")')
+    assert page.see('document.querySelector(".banner").innerText.includes("since")')
     fleet.show(servers("a", "b", "c"))
     page.until('document.querySelector(".status .pill")?.textContent === "fresh"')
     page.until('!document.querySelector(".banner").checkVisibility()')
@@ -295,6 +323,12 @@ def test_an_aggregate_is_one_table_with_each_regions_state(start_fleet, open_pag
         .map((pill) => pill.innerText).join() === "dfw,ord: stale" """
     )
     assert page.names() == ["dfw", "dfw", "ord"]
+    # Not only for who can hover.
+    said = page.see('document.querySelector(".banner").innerText')
+    assert said.startswith("ord: ") and "answered 500" in said
+    assert page.see('document.querySelector(".banner").checkVisibility()')
+    fleet.upstream.set("/ord/servers", {"servers": servers("a")})
+    page.until('!document.querySelector(".banner").checkVisibility()')
 
 
 # ---- access ----

@@ -334,15 +334,18 @@ static void check_providers(const struct fleet *fleet)
 	assert_int_equal(fleet->provider_count, 3);
 	assert_string_equal(fleet->providers[0].name, "compute/dfw");
 	assert_int_equal(fleet->providers[0].resources, 2);
+	assert_int_equal(fleet->providers[0].down, 2);
 	assert_int_equal(fleet->providers[0].interval_ms, 5000);
 	assert_int_equal(fleet->providers[0].budget_second, 0);
 	assert_string_equal(fleet->providers[1].name, "default");
 	assert_int_equal(fleet->providers[1].resources, 1);
 	assert_int_equal(fleet->providers[1].unwell, 1);
+	assert_int_equal(fleet->providers[1].down, 0);
 	assert_int_equal(fleet->providers[1].budget_second, 50);
 	assert_int_equal(fleet->providers[1].budget_pollers, 2);
 	assert_int_equal(fleet->providers[1].budget_demand, 12);
 	assert_string_equal(fleet->providers[2].name, "dns");
+	assert_int_equal(fleet->providers[2].down, 1);
 }
 
 static void providers_of_what_is_watched_are_told_with_their_budget(void **state)
@@ -354,6 +357,10 @@ static void providers_of_what_is_watched_are_told_with_their_budget(void **state
 	own(*state, "p1", "compute/dfw:/x", 1);
 	own(*state, "p1", "dns/zones", 1);
 	own(*state, "p1", "/a", 1);
+	redis_do(world, "ZADD uricast:pollers %lld p4", ALIVE);
+	redis_do(world, "HSET uricast:poller:p1 down %s", "compute/dfw dns");
+	redis_do(world, "HSET uricast:poller:p4 down %s", "default-too compute/dfw");
+	redis_do(world, "HSET uricast:poller:p2 down %s", "default"); /* and is dead */
 	redis_do(world, "HSET uricast:provider:compute/dfw interval_ms 5000");
 	redis_do(world, "HSET uricast:provider:dns interval_ms 6000 part:p1 junk");
 	redis_do(world,

@@ -1,15 +1,20 @@
 """`uricast status`: the fleet as Redis has it, read and never changed."""
 
+import contextlib
 import fcntl
 import json
 import os
 import pty
 import re
+import select
+import signal
 import struct
+import subprocess
 import termios
+import time
 
 from cli import URICAST, Watching, uricast
-from harness import TOP, Redis, free_port, run, until, until_now
+from harness import DEADLINE, TOP, Redis, free_port, run, until, until_now
 
 FINE, WRONG, UNREACHABLE = 0, 2, 4
 ALIVE = 4102444800000  # a lease that ends in 2100
@@ -145,14 +150,32 @@ def test_text_from_elsewhere_cannot_write_to_the_terminal(tmp_path):
         redis.end()
 
 
+@contextlib.contextmanager
 def on_a_terminal(*words, columns=100):
-    """What the program writes on a terminal of its own, until it has said enough."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ.clear()
-        os.execv(URICAST, [str(URICAST), *map(str, words)])
+    """The program on a terminal of its own, and that terminal."""
+    terminal, inside = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    return child, terminal
+    command = [URICAST, *map(str, words)]
+    child = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, env={})
+    os.close(inside)
+    try:
+        yield child, terminal
+    finally:
+        child.kill()
+        child.wait()
+        os.close(terminal)
+
+
+def read_until(terminal, enough):
+    """What is written there until it is @enough."""
+    seen = b""
+    end = time.monotonic() + DEADLINE
+    while not enough(seen):
+        left = end - time.monotonic()
+        ready, _, _ = select.select([terminal], [], [], max(left, 0))
+        assert ready, f"not enough within {DEADLINE} s: {seen}"
+        seen += os.read(terminal, 65536)
+    return seen
 
 
 def test_on_a_terminal_lines_fit_and_watch_refreshes(tmp_path):
@@ -161,14 +184,10 @@ def test_on_a_terminal_lines_fit_and_watch_refreshes(tmp_path):
         redis.client.zadd("uricast:pollers", {"p1": ALIVE})
         redis.client.sadd("uricast:unclaimed", "/" + "long/" * 100)
         words = ["status", "--watch", "--interval", "0.2", "--redis", redis.url]
-        child, terminal = on_a_terminal(*words)
-        seen = b""
-        while seen.count(b"\x1b[H\x1b[2J") < 4:
-            seen += os.read(terminal, 65536)
-        os.kill(child, 2)
-        _, ended = os.waitpid(child, 0)
-        os.close(terminal)
-        assert os.WTERMSIG(ended) == 2
+        with on_a_terminal(*words) as (child, terminal):
+            seen = read_until(terminal, lambda text: text.count(b"\x1b[H\x1b[2J") >= 4)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(DEADLINE) == -signal.SIGINT
         last = seen.split(b"\x1b[H\x1b[2J")[-2].decode()
         assert "/long/long" in last and "…" in last
         assert max(len(line) for line in last.splitlines()) <= 100

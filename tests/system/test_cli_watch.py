@@ -226,6 +226,14 @@ def test_a_gateway_that_is_not_there_is_said():
     assert url in done.stderr and "trying again in" in done.stderr
 
 
+def test_help_and_version_have_their_short_options_everywhere():
+    for short, long in (("-h", "--help"), ("-V", "--version")):
+        for command in ([], ["watch"], ["get"], ["status"], ["doctor"]):
+            done = uricast(*command, short)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout == uricast(*command, long).stdout != ""
+
+
 def test_mistakes_on_the_command_line_are_named():
     for words, text in (
         ([], "Usage: uricast COMMAND"),

@@ -62,7 +62,11 @@ def test_everything_is_installed_where_it_belongs(installed):
         assert os.access(one(installed, program), os.X_OK)
         assert one(installed, f"{program}@.service").parent == installed / units
     examples = one(installed, "haproxy.cfg").parent
-    assert {path.name for path in examples.iterdir()} >= {"redis.conf", "rules.yml"}
+    named = {path.name for path in examples.iterdir()}
+    assert named >= {"redis.conf", "rules.yml", "uricast.json"}
+    assert os.access(one(installed, "bin/uricast"), os.X_OK)
+    for page in ("uricast.1", "uricast-gateway.8", "uricast-poller.8"):
+        assert one(installed, page).parent.name == f"man{page[-1]}"
 
 
 @pytest.mark.parametrize("kind", ["gateway", "poller"])
@@ -102,6 +106,18 @@ def test_secrets_are_made_once_and_fit_together(secrets):
         )
     text = command("openssl", "x509", "-noout", "-text", "-in", secrets / "tls.pem")
     assert "DNS:panel.example.com" in text
+
+
+def test_no_container_has_capabilities_or_gains_rights():
+    text = (TOP / "deploy/docker-compose.yml").read_text()
+    shared = text.split("x-uricast:")[1].split("\nservices:")[0]
+    services = text.split("\nservices:\n")[1].split("\nnetworks:")[0]
+    parts = re.split(r"^  (\w+):$", services, flags=re.M)[1:]
+    assert len(parts) >= 14
+    for name, part in zip(parts[::2], parts[1::2]):
+        whole = part.replace("<<: *uricast", shared)
+        assert "cap_drop: [ALL]" in whole, name
+        assert 'security_opt: ["no-new-privileges:true"]' in whole, name
 
 
 def test_users_of_redis_have_the_documented_rights():

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from client import Refused
 from harness import run, until
@@ -204,11 +205,13 @@ class Follower:
             client = random.choice(self.fleet.gateways).client()
             try:
                 await client.__aenter__()
-            except (Refused, OSError):
+            except (Refused, OSError, WebSocketException):
                 await asyncio.sleep(0.1)
                 continue
             try:
                 await self.watch(client)
+            except ConnectionClosed:
+                pass  # sent away before it has subscribed
             finally:
                 await client.close()
             self.wrong += client.wrong
@@ -221,15 +224,21 @@ class Follower:
             since = {"since": self.held[0]}
         await client.subscribe(self.uri, mode="patch", **since)
         while client.open:
+            self.held = client.held.get(self.uri, self.held)
             async with client.news:
                 await client.news.wait()
-            self.held = client.held.get(self.uri, self.held)
+        self.held = client.held.get(self.uri, self.held)
 
 
-def early_polls(fleet, uri, since):
+def polls_above_schedule(fleet, uri, since):
+    """
+    The most polls in any stretch of time, above one an interval. A poll that a busy machine
+    makes late is followed by one in time: that is less than one above.
+    """
     times = fleet.upstream.asked(uri, since=since)
-    gaps = [after - before for before, after in itertools.pairwise(times)]
-    return sum(gap < fleet.interval * 0.8 for gap in gaps)
+    above = [number - at / fleet.interval for number, at in enumerate(times)]
+    least = itertools.accumulate(above, min)
+    return max(now - before for now, before in zip(above, least))
 
 
 async def roll(fleet):
@@ -279,7 +288,7 @@ def test_rolling_every_process_loses_nothing_and_polls_no_more(start_fleet):
         assert sum(f.times_moved for f in followers) >= CLIENTS
         for uri in URIS:
             # One poll more for each time that it was taken over.
-            assert early_polls(fleet, uri, began) <= len(fleet.pollers), uri
+            assert polls_above_schedule(fleet, uri, began) < len(fleet.pollers) + 1, uri
             polls = len([t for t in fleet.upstream.asked(uri, since=began) if t < ended])
             schedule = (ended - began) / fleet.interval + 1
             assert polls <= schedule + len(fleet.pollers), uri

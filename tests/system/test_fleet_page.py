@@ -1,10 +1,13 @@
 """GET /fleet: the fleet as JSON, for people to look at."""
 
 import concurrent.futures
+import contextlib
 import datetime
+import re
 import socket
 import time
 
+from cli import Watching, uricast
 from harness import until_now
 
 
@@ -54,6 +57,29 @@ def test_the_fleet_and_what_it_watches_are_told(start_fleet):
     assert picture["providers"][0]["name"] == "default"
     assert picture["summary"]["resources"] == 3
     assert picture["more"] is False
+
+
+def test_a_provider_that_is_down_as_a_whole_is_told(start_fleet):
+    fleet = start_fleet(gateways=1, pollers=1, interval=0.2)
+    gateway = fleet.gateways[0]
+
+    def down():
+        (provider,) = gateway.get("/fleet").json["providers"]
+        return provider["down"]
+
+    with contextlib.ExitStack() as stack:
+        for address in ("/a", "/b", "/c"):
+            fleet.upstream.set(address, {"of": address})
+            url = f"http://127.0.0.1:{gateway.port}"
+            watching = stack.enter_context(Watching(address, "--gateway", url))
+            watching.line(0)
+        assert down() == 0
+        fleet.upstream.refuse()
+        until_now(lambda: down() == 1, "the poller finds it down")
+        told = uricast("status", "--redis", fleet.redis.url).stdout
+        assert re.search(r"^default +3 +3 +1 poller ", told, re.MULTILINE), told
+        fleet.upstream.listen()
+        until_now(lambda: down() == 0, "it is back")
 
 
 def test_a_fleet_picture_is_bounded_and_says_that_there_is_more(small_fleet):

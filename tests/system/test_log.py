@@ -47,19 +47,22 @@ def test_the_level_changes_while_a_program_runs(fleet):
     async def test():
         for process in (fleet.gateways[0], fleet.pollers[0]):
             assert " debug " not in process.log()
-            ask(process, "log warn,membership=debug,redis_line=debug,schedule=debug")
+            ask(process, "log warn,membership=debug,redis_line=debug,claim=debug")
             asked = "the level of the log was changed"
             process.hang_up()
             await until(lambda: "is in force" in process.log(), "SIGHUP takes it back")
             assert asked not in process.log(), "warn does not show it"
-            ask(process, "log info,monitor=debug")
-            await until(lambda: "level=info,monitor=debug" in process.log(), asked)
+            ask(process, "log info,listener=debug")
+            await until(lambda: "level=info,listener=debug" in process.log(), asked)
             ask(process, "log debug")
             await until(lambda: "level=debug" in process.log(), asked)
             ask(process, "log")
             await until(lambda: "level=(as configured)" in process.log(), asked)
             ask(process, "log loud")
             await until(lambda: 'it stays level="loud"' in process.log(), "refused")
+            ask(process, "log info,relai=debug")
+            parts = 'stays level="info,relai=debug" parts="access, '
+            await until(lambda: parts in process.log(), "an unknown part is refused")
             ask(process, "logs")
             process.hang_up()
             assert process.ready()
@@ -68,7 +71,7 @@ def test_the_level_changes_while_a_program_runs(fleet):
 
 
 def test_a_part_of_the_program_may_say_more_from_the_start(start_fleet):
-    level = ["--log-level", "warn,relay=debug,schedule=debug,membership=info"]
+    level = ["--log-level", "warn,relay=debug,claim=debug,membership=info"]
     fleet = start_fleet(gateway_options=level, poller_options=level)
     log = fleet.gateways[0].log()
     assert "session entered" in log

@@ -399,7 +399,10 @@ static void sizes_rates_flags_and_levels_are_read(void **state)
 	assert_int_equal(levels.level, LOG_DEBUG);
 	assert_null(config_value_log_level("warn,relay=debug", &levels));
 	assert_string_equal(levels.subsystems[0].name, "relay");
+	assert_null(config_value_log_level("claim=debug,redis_line=info", &levels));
 	assert_non_null(config_value_log_level("loud", &levels));
+	assert_non_null(config_value_log_level("info,relai=debug", &levels));
+	assert_int_equal(levels.count, 2);
 	assert_null(config_value_log_format("json", &flag));
 	assert_true(flag);
 	assert_null(config_value_log_format("text", &flag));
@@ -865,6 +868,10 @@ static const struct file_mistake file_mistakes[] = {
 	{"{\"lease\":true}",
 		"1:10: $.lease: must be a number, or a string with a unit, not true"},
 	{"{\"log_level\":\"loud\"}", "1:14: $.log_level: \"loud\" is no log level"},
+	{"{\"log_level\":\"info,relai=debug\"}",
+		"1:14: $.log_level: \"info,relai=debug\" names a part that no program "
+		"has; "
+		"the parts are access, "},
 	{"{\"gateway\":{\"listen\":\"7070\"}}",
 		"1:22: $.gateway.listen: \"7070\" names no host"},
 	{"{\"gateway\":{\"origins\":[\"http://a\",\"b\"]}}",

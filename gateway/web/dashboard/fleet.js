@@ -4,7 +4,7 @@
  */
 
 import { make, oncePerFrame, setText } from "./dom.js";
-import { ago, count, duration, interval } from "./format.js";
+import { ago, count, counted, duration, interval } from "./format.js";
 import { amendPlace, hashOf, readPlace } from "./place.js";
 
 const EVERY_MS = 2000;
@@ -164,6 +164,10 @@ export class FleetPage {
 					"unwell",
 					(p) => (p.unwell ? pill(count(p.unwell), "stale") : "0"),
 					"number",
+				],
+				[
+					"down for",
+					(p) => (p.down ? pill(counted(p.down, "poller"), "error") : "–"),
 				],
 				["interval", (p) => (p.interval ? interval(p.interval * 1000) : "–"), "number"],
 			],

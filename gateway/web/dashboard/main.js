@@ -44,7 +44,10 @@ function show() {
 	shown = identity;
 	page?.dispose();
 	page = place.page === "fleet" ? new FleetPage(session) : new WatchPage(session);
-	document.getElementById("page").replaceChildren(page.element);
+	const main = document.getElementById("page");
+	const focused = main.contains(document.activeElement);
+	main.replaceChildren(page.element);
+	if (focused) main.focus();
 	for (const name of ["watch", "fleet"]) {
 		const link = document.getElementById(`nav-${name}`);
 		if (name === place.page) link.setAttribute("aria-current", "page");

@@ -80,6 +80,7 @@ class Branch {
 	#close() {
 		this.list?.remove();
 		this.list = null;
+		this.more = null;
 		this.children.clear();
 	}
 
@@ -116,24 +117,32 @@ class Branch {
 	}
 
 	#drawMore(length) {
-		this.more?.remove();
-		this.more = null;
-		if (length <= this.limit) return;
-		const button = make(
-			"button",
-			{
-				tabIndex: -1,
-				on: {
-					click: () => {
-						this.limit += CHILDREN_AT_ONCE;
-						this.#drawChildren(false);
-					},
-				},
-			},
-			`${length - this.limit} more`,
-		);
-		this.more = make("li", { role: "none", class: "more" }, button);
-		this.list.append(this.more);
+		if (length <= this.limit) {
+			this.more?.remove();
+			this.more = null;
+			return;
+		}
+		this.more ??= this.#makeMore();
+		setText(this.more.firstChild, `${length - this.limit} more`);
+		if (this.list.lastChild !== this.more) this.list.append(this.more);
+	}
+
+	/* An item of the tree, for the keys to reach it. */
+	#makeMore() {
+		const line = make("span", { class: "line" });
+		const element = make("li", { role: "treeitem", tabIndex: -1, class: "more" }, line);
+		const level = this.level + 1;
+		setAttribute(element, "aria-level", level);
+		element.branch = { element, level, json: null, toggle: () => this.#showMore() };
+		return element;
+	}
+
+	/* Returns the first that was not there before. */
+	#showMore() {
+		const first = this.limit;
+		this.limit += CHILDREN_AT_ONCE;
+		this.#drawChildren(false);
+		return this.list.children[first];
 	}
 }
 
@@ -141,11 +150,9 @@ export class Tree {
 	constructor(label) {
 		this.element = make("ul", { role: "tree", class: "tree", aria: { label } });
 		this.element.addEventListener("click", (event) => {
-			if (event.target.closest("button")) return;
 			const branch = event.target.closest("[role=treeitem]")?.branch;
 			if (branch && event.target.closest(".line")?.parentNode === branch.element) {
-				branch.toggle();
-				this.#focus(branch.element);
+				this.#focus(branch.toggle() ?? branch.element);
 			}
 		});
 		this.element.addEventListener("keydown", (event) => this.#onKey(event));
@@ -193,7 +200,8 @@ export class Tree {
 				const parent = branch.element.parentNode.closest("[role=treeitem]");
 				if (parent) this.#focus(parent);
 			}
-		} else if (event.key === "Enter" || event.key === " ") branch.toggle();
+		} else if (event.key === "Enter" || event.key === " ")
+			this.#focus(branch.toggle() ?? branch.element);
 		else return;
 		event.preventDefault();
 	}

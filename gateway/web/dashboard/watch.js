@@ -210,7 +210,14 @@ export class WatchPage {
 		}
 		this.#drawState(resource);
 		this.#drawTimes();
-		this.#drawRegions(resource);
+		this.#drawRegions(this.#regions());
+		this.#drawTrouble();
+	}
+
+	/* Of an aggregate: [name, how it is]. */
+	#regions() {
+		const { value } = this.resource;
+		return Object.entries((value !== undefined && regionsIn(this.place.uri, value)) || {});
 	}
 
 	#drawContent(content) {
@@ -251,12 +258,21 @@ export class WatchPage {
 		setText(this.waiting, `${counted(waiting, "change")} waiting`);
 	}
 
-	#drawState({ state, error }) {
+	#drawState({ state }) {
 		setText(this.state, state);
 		this.state.dataset.state = state;
-		this.trouble.hidden = !error;
-		this.trouble.dataset.state = state;
-		if (error) setText(this.trouble, sentence(error));
+	}
+
+	/* What is wrong, a line each: of the whole, and of regions. */
+	#drawTrouble() {
+		const { state, error } = this.resource;
+		const ill = this.#regions().filter(([, region]) => region.error);
+		const lines = ill.map(([name, region]) => `${name}: ${sentence(region.error)}`);
+		if (error) lines.unshift(sentence(error));
+		const states = [state, ...ill.map(([, region]) => region.state)];
+		this.trouble.hidden = lines.length === 0;
+		this.trouble.dataset.state = states.includes("error") ? "error" : "stale";
+		setText(this.trouble, lines.join("\n"));
 	}
 
 	/* Unchanged polls are told to nobody, so the gateway is asked. */
@@ -267,6 +283,7 @@ export class WatchPage {
 			this.resource.status().catch(() => {}); // not over every transport
 		else if (ask && this.place.uri === "") this.#suggest();
 		this.#drawTimes();
+		if (this.resource) this.#drawTrouble();
 	}
 
 	#drawTimes() {
@@ -277,9 +294,7 @@ export class WatchPage {
 		setText(this.times, said.join(", "));
 	}
 
-	#drawRegions({ value }) {
-		const regions = value === undefined ? null : regionsIn(this.place.uri, value);
-		const wanted = Object.entries(regions ?? {});
+	#drawRegions(wanted) {
 		while (this.regions.childElementCount > wanted.length)
 			this.regions.lastChild.remove();
 		while (this.regions.childElementCount < wanted.length)
@@ -323,11 +338,14 @@ export class WatchPage {
 	}
 }
 
-/** "node.example.com answered 503 – since 14:03:12, next try at 14:03:42" */
+/**
+ * "node.example.com answered 503 – since 14:03:12, next try at 14:03:42". Later tries that
+ * fail alike are told to nobody: of them nothing is said.
+ */
 function sentence({ code, message, since, retry_at }) {
 	const time = (instant) => new Date(instant).toLocaleTimeString();
 	const parts = [];
 	if (since) parts.push(`since ${time(since)}`);
-	if (retry_at) parts.push(`next try at ${time(retry_at)}`);
+	if (Date.parse(retry_at) > Date.now()) parts.push(`next try at ${time(retry_at)}`);
 	return `${message ?? code}${parts.length ? ` – ${parts.join(", ")}` : ""}`;
 }
