@@ -534,8 +534,11 @@ static void on_base(int error, const redisReply *reply, void *user)
 		answer_free(answer);
 		return;
 	}
-	/* Another revision is not what we compare with: the commit will say so. */
-	if (error == 0 && reply_number(reply, 0) == resource->revision) {
+	/* Another revision is not what we compare with: the commit will say so. And who
+	 * holds a text holds a string, whatever stands in it: no patch leads from there.
+	 */
+	if (error == 0 && reply_number(reply, 0) == resource->revision &&
+		reply_is(reply, 2, "json")) {
 		struct bytes base = reply_bytes(reply, 1);
 
 		answer->base = malloc(base.length + 1);
@@ -557,6 +560,7 @@ static void read_base(struct answer *answer)
 	redis_args_add(&args, key.text, key.length);
 	redis_args_text(&args, "revision");
 	redis_args_text(&args, "content");
+	redis_args_text(&args, "type");
 	redis_command(commits->redis, &args, on_base, answer);
 }
 

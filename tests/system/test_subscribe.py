@@ -295,6 +295,35 @@ def test_json_is_json_by_its_content_type(small_fleet):
     run(test())
 
 
+def test_no_patch_leads_from_a_text_to_json_or_back(small_fleet):
+    rest = '"pad":"' + "x" * 200 + '"}'
+
+    async def serve(clients, body, **more):
+        marks = [client.mark() for client in clients]
+        small_fleet.upstream.set("/a", body, **more)
+        for client, mark in zip(clients, marks):
+            yield await client.frame(lambda f: "version" in f, mark)
+
+    async def test():
+        async with small_fleet.client() as patched, small_fleet.client() as whole:
+            clients = [patched, whole]
+            small_fleet.upstream.set("/a", '{"n":1,' + rest, content_type="text/plain")
+            for client, mode in zip(clients, ("patch", "full")):
+                await client.subscribe("/a", mode=mode)
+                await client.content("/a")
+
+            # Another content, then the same one in other words, as JSON.
+            for body in ('{"n":2,' + rest, '{ "n":2,' + rest):
+                async for frame in serve(clients, body):
+                    assert frame["content"] == json.loads(body)
+                    assert "type" not in frame
+                async for frame in serve(clients, body + " ", content_type="text/plain"):
+                    assert frame["content"] == body + " "
+                    assert frame["type"] == "text/plain"
+
+    run(test())
+
+
 def test_compressed_and_chunked_answers_are_read(small_fleet):
     big = {"rows": [{"id": n, "text": "abc" * n} for n in range(300)]}
     small_fleet.upstream.set("/zipped", big, gzipped=True)
