@@ -508,11 +508,25 @@ bool subscription_is_next(const struct subscription *subscription)
 		is_fanning_out(subscription->topic);
 }
 
+static bool owes_state_first(
+	const struct topic *topic, const struct subscription *subscription)
+{
+	return !owes_version(topic, subscription) || awaits_redis(topic, subscription);
+}
+
+uint64_t subscription_version_owed(const struct subscription *subscription)
+{
+	const struct topic *topic = subscription->topic;
+
+	return owes_state_first(topic, subscription) ? subscription->version_given
+						     : topic->version;
+}
+
 void subscription_given(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 
-	if (!owes_version(topic, subscription) || awaits_redis(topic, subscription)) {
+	if (owes_state_first(topic, subscription)) {
 		subscription->state_given = topic->state_serial;
 		return;
 	}

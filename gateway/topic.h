@@ -125,6 +125,9 @@ void subscription_holds(struct subscription *subscription, uint64_t version);
 struct frame *subscription_owed(struct subscription *subscription);
 void subscription_given(struct subscription *subscription);
 
+/** What the subscriber holds once it was given that frame; a state changes nothing. */
+uint64_t subscription_version_owed(const struct subscription *subscription);
+
 /** Whether it may be owed something that its topic is about to tell its subscribers. */
 bool subscription_is_next(const struct subscription *subscription);
 
