@@ -632,6 +632,60 @@ def test_a_service_that_is_removed_and_added_again(start_fleet):
     run(test())
 
 
+def is_whole(content):
+    return isinstance(content, dict) and content["complete"]
+
+
+@pytest.mark.parametrize("regional_first", [True, False])
+def test_a_service_that_gets_or_loses_its_regions_goes_on(start_fleet, regional_first):
+    """The same address means something else; nobody has to ask for it again."""
+    fleet = start_with(start_fleet, *REGIONS)
+    path = fleet.directory / "uricast.json"
+    regional = json.loads(path.read_text())["services"]["compute"]
+    plain = {"url": fleet.upstream.url, "resources": regional["resources"]}
+    ways = [regional, plain] if regional_first else [plain, regional]
+    mean = {True: is_whole, False: lambda content: content == servers("dfw")}
+    if not regional_first:
+        rewrite(fleet, lambda services: services.update(compute=plain))
+
+    async def test():
+        first, then = mean[regional_first], mean[not regional_first]
+        async with fleet.client() as client, fleet.client(1) as other:
+            async with fleet.gateways[0].events(URI) as events:
+                viewers = (client, other, events)
+                for viewer, mode in zip(viewers[:2], ("patch", "full")):
+                    await viewer.subscribe(URI, mode=mode)
+                for viewer in viewers:
+                    await viewer.content(URI, first)
+                change = lambda services: services.update(compute=ways[1])
+                await asyncio.to_thread(rewrite, fleet, change)
+                for viewer in viewers:
+                    await viewer.content(URI, then)
+                    assert not [f for f in viewer.frames if "state" in f]
+                assert get(fleet).json == client.held[URI][1]
+
+                # It is alive: changes come, and what came before costs nothing.
+                set_region(fleet, "dfw", servers("dfw", 5))
+                changed = lambda c: len(c) == 5 or "dfw-4" in json.dumps(c)
+                for viewer in viewers:
+                    await viewer.content(URI, changed)
+                assert (await client.ask({"action": "unsubscribe", "uri": URI}))["ok"]
+
+                # And back.
+                change = lambda services: services.update(compute=ways[0])
+                await asyncio.to_thread(rewrite, fleet, change)
+                kind = dict if regional_first else list
+                for viewer in (other, events):
+                    await viewer.content(URI, lambda c: isinstance(c, kind))
+                for viewer in viewers:
+                    viewer.wrong.clear()  # versions begin anew where sums are no more
+        interest = fleet.redis.client.keys("uricast:interest:*")
+        gone = lambda: not fleet.redis.client.keys("uricast:interest:*")
+        await until(gone, f"no interest: {interest}")
+
+    run(test())
+
+
 def test_a_service_that_is_added_can_be_watched_at_once(start_fleet):
     fleet = start_with(start_fleet, *REGIONS)
 
