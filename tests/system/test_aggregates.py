@@ -437,13 +437,13 @@ def test_no_poller_takes_an_aggregate(start_fleet):
 # ---- another file ----
 
 
-def rewrite(fleet, change):
-    """Both programs read the file again after @change(services)."""
+def rewrite(fleet, change, processes=None):
+    """Both programs, or @processes, read the file again after @change(services)."""
     path = fleet.directory / "uricast.json"
     config = json.loads(path.read_text())
     change(config["services"])
     path.write_text(json.dumps(config))
-    for process in fleet.pollers + fleet.gateways:
+    for process in processes or fleet.pollers + fleet.gateways:
         process.reload()
 
 
@@ -471,8 +471,9 @@ def add_region(fleet, region):
     rewrite(fleet, change)
 
 
-def remove_region(fleet, region):
-    rewrite(fleet, lambda services: services["compute"]["regions"].pop(region))
+def remove_region(fleet, region, processes=None):
+    change = lambda services: services["compute"]["regions"].pop(region)
+    rewrite(fleet, change, processes)
 
 
 def check_versions(client):
@@ -574,6 +575,30 @@ def test_a_region_that_is_removed_goes_from_the_content_and_is_polled_no_more(
             )
             assert not [f for f in client.frames if "state" in f]
         check_versions(client)
+
+    run(test())
+
+
+def test_a_version_means_the_same_where_reloads_were_fewer(start_fleet):
+    """One gateway hears of each removal, the other of both at once."""
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI)
+                await viewer.content(URI, lambda c: c["complete"])
+            same = lambda: etag(get(fleet, 0)) == etag(get(fleet, 1))
+            await until(same, "the same version")
+            await asyncio.to_thread(remove_region, fleet, "lon", fleet.gateways[:1])
+            await client.content(URI, lambda c: "lon" not in c["regions"])
+            between = client.held[URI][0]
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            await other.content(URI, lambda c: list(c["regions"]) == ["dfw"])
+            async with fleet.client(1) as late:
+                await late.subscribe(URI, since=between)
+                content = await late.content(URI)
+                assert list(content["regions"]) == ["dfw"]
 
     run(test())
 
