@@ -132,6 +132,19 @@ static void keep_value(const struct header *header, char *text, size_t size, boo
 	text[length] = '\0';
 }
 
+/* RFC 9110, 5.3: lines of one name are one list. One that is too long for it is left out.
+ */
+static void keep_list(const struct header *header, char *text, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (length > 0 && length + header->value_length + 3 > size)
+		return;
+	if (length > 0)
+		length = (size_t)(stpcpy(text + length, ", ") - text);
+	keep_value(header, text + length, size - length, false);
+}
+
 static void keep_header(struct answer *answer, const struct header *header)
 {
 	if (header_is(header, "content-type"))
@@ -145,8 +158,7 @@ static void keep_header(struct answer *answer, const struct header *header)
 	else if (header_is(header, "location"))
 		keep_value(header, answer->location, sizeof(answer->location), false);
 	else if (header_is(header, "cache-control"))
-		keep_value(header, answer->cache_control, sizeof(answer->cache_control),
-			false);
+		keep_list(header, answer->cache_control, sizeof(answer->cache_control));
 	else if (header_is(header, "age"))
 		keep_value(header, answer->age, sizeof(answer->age), false);
 	else if (header_is(header, "x-poll-interval"))
