@@ -947,6 +947,25 @@ static void several_mistakes_in_the_file_are_said_at_once(void **state)
 	assert_null(strstr(said, "describes no services"));
 }
 
+static void a_url_that_is_wrong_is_not_called_missing(void **state)
+{
+	(void)state;
+	assert_file_wrong("{\"services\":{\"a\":{\"url\":\"http://h?x\"}}}",
+		"1:25: $.services.a.url: \"http://h?x\" has a query");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong(
+		"{\"services\":{\"a\":{\"url\":\"h\",\"regions\":{\"r\":{}}}}}",
+		"1:25: $.services.a.url: \"h\" is no base URL");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong(
+		"{\"services\":{\"a\":{\"regions\":{\"r\":{\"url\":\"h\"}}}}}",
+		"1:41: $.services.a.regions.r.url: \"h\" is no base URL");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong("{\"services\":{\"a\":{\"regions\":{\"r\":null}}}}",
+		"1:34: $.services.a.regions.r: must be an object, not null");
+	assert_null(strstr(said, "missing"));
+}
+
 static void no_secret_is_ever_shown(void **state)
 {
 	static const char *const files[] = {SERVICE("\"headers\":{\"A\":\"s3cret\\n\"}"),
@@ -974,6 +993,8 @@ static void header_names_and_sources_must_be_whole(void **state)
 	(void)state;
 	assert_file_wrong(SERVICE("\"headers\":{\"A B\":\"x\"}"),
 		"1:47: $.services.a.headers[\"A B\"]: this cannot be a header's name");
+	assert_file_wrong(SERVICE("\"headers\":{\"Key\":\"x\",\"b\":\"\",\"key\":\"y\"}"),
+		"1:64: $.services.a.headers: this header stands there in another case");
 	assert_file_wrong(SERVICE("\"headers\":{\"A\":\"env:\"}"),
 		"1:51: $.services.a.headers.A: the value names nothing");
 	assert_file_wrong(SERVICE("\"headers\":{\"A\":\"a\\r\\nB: c\"}"),
@@ -1266,6 +1287,7 @@ int main(void)
 		TEST(regions_inherit_from_their_service_and_may_differ),
 		TEST(every_mistake_in_the_file_names_place_path_and_value),
 		TEST(several_mistakes_in_the_file_are_said_at_once),
+		TEST(a_url_that_is_wrong_is_not_called_missing),
 		TEST(no_secret_is_ever_shown),
 		TEST(header_names_and_sources_must_be_whole),
 		TEST(a_file_that_cannot_be_read_says_why),
