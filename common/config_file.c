@@ -186,6 +186,41 @@ static void read_basic(struct reader *reader, uint32_t token, void *field)
 	free(text);
 }
 
+/* The name of the header that "basic" sends, among those said at @token; 0: not there.
+ */
+static uint32_t find_authorization(const struct reader *reader, uint32_t token)
+{
+	static const char name[] = "\"authorization\"";
+	const size_t length = sizeof(name) - 1;
+	const struct document_token *tokens = reader->document.tokens;
+	uint32_t headers = document_member(&reader->document, token, "headers");
+
+	if (headers == 0 || tokens[headers].type != DOCUMENT_OBJECT)
+		return 0;
+	for (uint32_t i = headers + 1; i < tokens[headers].next; i = tokens[i + 1].next) {
+		if (tokens[i].length == length &&
+			strncasecmp(reader->bytes + tokens[i].start, name, length) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/* Credentials are sent once: what a region says takes the place of its service's. */
+static void settle_authorization(
+	struct reader *reader, uint32_t token, struct catalog_provider *provider)
+{
+	uint32_t basic = document_member(&reader->document, token, "basic");
+	uint32_t header = find_authorization(reader, token);
+
+	if (basic != 0 && header != 0)
+		reader_mistake(reader, header,
+			"\"basic\" is sent as this header, too; leave one of them");
+	else if (basic != 0)
+		catalog_provider_drop_header(provider, "Authorization");
+	else if (header != 0)
+		catalog_provider_drop_basic(provider);
+}
+
 static void read_tls(struct reader *reader, uint32_t token, void *field)
 {
 	static const struct member members[] = {
@@ -335,6 +370,7 @@ static void read_region(
 	}
 	provider = catalog_add_provider(catalog, service, name, regions->settings);
 	reader_members(reader, token, region_members, provider);
+	settle_authorization(reader, token, provider);
 	check_provider(
 		reader, token, provider, regions->url_said || has_url(reader, token));
 }
@@ -425,6 +461,7 @@ static void read_service(
 		return;
 	catalog_provider_init(&draft.settings);
 	reader_members(reader, token, service_members, &draft);
+	settle_authorization(reader, token, &draft.settings);
 	/* A default provider is of no use but for raw URIs. */
 	if (!document_member(&reader->document, token, "raw"))
 		draft.settings.raw = draft.settings.is_default;
