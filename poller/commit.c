@@ -8,6 +8,7 @@
 #include "common/reply.h"
 #include "poller/content.h"
 #include "poller/judge.h"
+#include "poller/media_type.h"
 #include "poller/schedule.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define WORKER_BYTES (64u << 10) /* larger bodies are judged on the worker pool */
 
@@ -95,22 +95,10 @@ static struct resource *answer_resource(const struct answer *answer)
 
 /* ---- types ---- */
 
-static bool type_is_json(const char *type)
-{
-	size_t length;
-
-	if (type == NULL)
-		return true;
-	length = strcspn(type, "; \t");
-	return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-		(length >= 5 && strncasecmp(type + length - 5, "+json", 5) == 0) ||
-		length == 0;
-}
-
 static bool is_json(
 	const struct catalog_target *target, const struct fetch_result *result)
 {
-	return target->type != NULL || type_is_json(result->content_type);
+	return target->type != NULL || media_type_is_json(result->content_type);
 }
 
 /* The media type without parameters, as one word that needs no escapes anywhere. */

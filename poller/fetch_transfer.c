@@ -12,6 +12,7 @@
 
 #include "common/memory.h"
 #include "poller/fetch_failure.h"
+#include "poller/media_type.h"
 
 #define HEADER_LINES_MAX 256
 #define HEADER_BYTES_MAX (64u << 10)
@@ -525,11 +526,18 @@ bool transfer_continues(struct transfer *transfer, CURLcode code, int64_t now_ms
 
 /* ---- what the answer means ---- */
 
-static struct digest digest_of(const struct body *body)
+/* The same bytes as another type are another content; all that is JSON is one type. */
+static XXH64_hash_t seed_of(const char *type)
+{
+	return media_type_is_json(type) ? 0 : XXH3_64bits(type, media_type_length(type));
+}
+
+static struct digest digest_of(const struct body *body, const char *type)
 {
 	static const char digits[] = "0123456789abcdef";
 	/* A length of 0 goes with any pointer but NULL. */
-	XXH128_hash_t hash = XXH3_128bits(body->bytes ? body->bytes : "", body->length);
+	XXH128_hash_t hash = XXH3_128bits_withSeed(
+		body->bytes ? body->bytes : "", body->length, seed_of(type));
 	XXH128_canonical_t bytes;
 	struct digest digest = {0};
 
@@ -573,7 +581,7 @@ static void judge_content(struct transfer *transfer, const struct digest *known,
 {
 	const struct body *body = &transfer->answer.body;
 
-	result->digest = digest_of(body);
+	result->digest = digest_of(body, transfer->answer.content_type);
 	if (known && strcmp(known->text, result->digest.text) == 0) {
 		result->outcome = FETCH_UNCHANGED;
 		return;
