@@ -155,6 +155,25 @@ struct catalog_header *catalog_provider_header(
 	return header;
 }
 
+void catalog_provider_drop_header(struct catalog_provider *provider, const char *name)
+{
+	for (size_t i = 0; i < provider->header_count; i++) {
+		if (strcasecmp(provider->headers[i].name, name) != 0)
+			continue;
+		header_fini(&provider->headers[i]);
+		provider->header_count--;
+		memmove(&provider->headers[i], &provider->headers[i + 1],
+			(provider->header_count - i) * sizeof(*provider->headers));
+		return;
+	}
+}
+
+void catalog_provider_drop_basic(struct catalog_provider *provider)
+{
+	header_fini(&provider->basic);
+	provider->basic = (struct catalog_header){0};
+}
+
 static void service_fini(struct catalog_service *service)
 {
 	for (size_t i = 0; i < service->type_count; i++) {

@@ -57,3 +57,7 @@ void catalog_provider_init(struct catalog_provider *provider);
 /** The header called @name, in any case; added if there is none. */
 struct catalog_header *catalog_provider_header(
 	struct catalog_provider *provider, const char *name);
+
+/** Takes the header called @name, in any case, away again, if there is one. */
+void catalog_provider_drop_header(struct catalog_provider *provider, const char *name);
+void catalog_provider_drop_basic(struct catalog_provider *provider);

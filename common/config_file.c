@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "common/config_reader.h"
@@ -130,12 +131,39 @@ static void read_header(
 	free(text);
 }
 
+/* As written: who spells them with escapes gets the last one. */
+static bool same_header(const struct reader *reader, uint32_t a, uint32_t b)
+{
+	const struct document_token *tokens = reader->document.tokens;
+
+	return tokens[a].length == tokens[b].length &&
+		strncasecmp(reader->bytes + tokens[a].start,
+			reader->bytes + tokens[b].start, tokens[a].length) == 0;
+}
+
+/* One would take the other's place unsaid. */
+static void check_header_names(struct reader *reader, uint32_t object)
+{
+	const struct document_token *tokens = reader->document.tokens;
+
+	for (uint32_t i = object + 1; i < tokens[object].next; i = tokens[i + 1].next) {
+		for (uint32_t j = object + 1; j < i; j = tokens[j + 1].next) {
+			if (same_header(reader, i, j))
+				reader_mistake(reader, i,
+					"this header stands there in another case, too; "
+					"leave one of them");
+		}
+	}
+}
+
 static void read_headers(struct reader *reader, uint32_t token, void *field)
 {
-	if (reader->document.tokens[token].type == DOCUMENT_OBJECT)
-		reader_each(reader, token, read_header, field);
-	else
+	if (reader->document.tokens[token].type != DOCUMENT_OBJECT) {
 		reader_mistake(reader, token, "must be an object of names and values");
+		return;
+	}
+	reader_each(reader, token, read_header, field);
+	check_header_names(reader, token);
 }
 
 static void read_basic(struct reader *reader, uint32_t token, void *field)
@@ -156,6 +184,41 @@ static void read_basic(struct reader *reader, uint32_t token, void *field)
 	free(basic->name);
 	basic->name = xstrdup("Authorization");
 	free(text);
+}
+
+/* The name of the header that "basic" sends, among those said at @token; 0: not there.
+ */
+static uint32_t find_authorization(const struct reader *reader, uint32_t token)
+{
+	static const char name[] = "\"authorization\"";
+	const size_t length = sizeof(name) - 1;
+	const struct document_token *tokens = reader->document.tokens;
+	uint32_t headers = document_member(&reader->document, token, "headers");
+
+	if (headers == 0 || tokens[headers].type != DOCUMENT_OBJECT)
+		return 0;
+	for (uint32_t i = headers + 1; i < tokens[headers].next; i = tokens[i + 1].next) {
+		if (tokens[i].length == length &&
+			strncasecmp(reader->bytes + tokens[i].start, name, length) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/* Credentials are sent once: what a region says takes the place of its service's. */
+static void settle_authorization(
+	struct reader *reader, uint32_t token, struct catalog_provider *provider)
+{
+	uint32_t basic = document_member(&reader->document, token, "basic");
+	uint32_t header = find_authorization(reader, token);
+
+	if (basic != 0 && header != 0)
+		reader_mistake(reader, header,
+			"\"basic\" is sent as this header, too; leave one of them");
+	else if (basic != 0)
+		catalog_provider_drop_header(provider, "Authorization");
+	else if (header != 0)
+		catalog_provider_drop_basic(provider);
 }
 
 static void read_tls(struct reader *reader, uint32_t token, void *field)
@@ -257,12 +320,18 @@ static bool judge_name(
 	return false;
 }
 
-static void check_provider(
-	struct reader *reader, uint32_t token, const struct catalog_provider *provider)
+static bool has_url(const struct reader *reader, uint32_t token)
+{
+	return document_member(&reader->document, token, "url") != 0;
+}
+
+/* @url_said is whether a url stands there, be it wrong. */
+static void check_provider(struct reader *reader, uint32_t token,
+	const struct catalog_provider *provider, bool url_said)
 {
 	struct file *file = reader->user;
 
-	if (file->draft->config.program == CONFIG_POLLER && !provider->url)
+	if (file->draft->config.program == CONFIG_POLLER && !provider->url && !url_said)
 		reader_mistake(reader, token,
 			"the \"url\" is missing; a poller needs to know whom to ask");
 	if (!provider->is_default)
@@ -278,6 +347,7 @@ static void check_provider(
 struct regions {
 	size_t service; /* index; the catalog's pointers move */
 	const struct catalog_provider *settings;
+	bool url_said; /* of the service */
 };
 
 static void read_region(
@@ -289,7 +359,8 @@ static void read_region(
 	const struct catalog_service *service = &catalog->services[regions->service];
 	struct catalog_provider *provider;
 
-	if (!judge_name(reader, token, name, "region"))
+	if (!judge_name(reader, token, name, "region") ||
+		!reader_takes(reader, token, TAKES_OBJECT))
 		return;
 	for (size_t i = 0; i < service->type_count; i++) {
 		if (strcmp(service->types[i].name, name) == 0)
@@ -299,7 +370,9 @@ static void read_region(
 	}
 	provider = catalog_add_provider(catalog, service, name, regions->settings);
 	reader_members(reader, token, region_members, provider);
-	check_provider(reader, token, provider);
+	settle_authorization(reader, token, provider);
+	check_provider(
+		reader, token, provider, regions->url_said || has_url(reader, token));
 }
 
 static void read_type_ignore(struct reader *reader, uint32_t token, void *field)
@@ -347,11 +420,12 @@ static void read_type(struct reader *reader, const char *name, uint32_t token, v
 			"in \"/servers\"");
 }
 
-static void read_regions(
-	struct reader *reader, size_t service, const struct service_draft *draft)
+static void read_regions(struct reader *reader, size_t service,
+	const struct service_draft *draft, bool url_said)
 {
 	const struct document_token *tokens = reader->document.tokens;
-	struct regions regions = {.service = service, .settings = &draft->settings};
+	struct regions regions = {
+		.service = service, .settings = &draft->settings, .url_said = url_said};
 	size_t up = reader_enter(reader, "regions");
 
 	reader_each(reader, draft->regions, read_region, &regions);
@@ -379,6 +453,7 @@ static void read_service(
 	struct catalog *catalog = user;
 	struct service_draft draft = {0};
 	struct catalog_service *service;
+	bool url_said;
 
 	if (!judge_name(reader, token, name, "service") ||
 		!reader_takes(reader, token, TAKES_OBJECT) ||
@@ -386,6 +461,7 @@ static void read_service(
 		return;
 	catalog_provider_init(&draft.settings);
 	reader_members(reader, token, service_members, &draft);
+	settle_authorization(reader, token, &draft.settings);
 	/* A default provider is of no use but for raw URIs. */
 	if (!document_member(&reader->document, token, "raw"))
 		draft.settings.raw = draft.settings.is_default;
@@ -393,11 +469,13 @@ static void read_service(
 	service = catalog_add_service(catalog, name, draft.regions != 0);
 	if (draft.resources)
 		read_types(reader, service, &draft);
+	url_said = has_url(reader, token);
 	if (draft.regions)
-		read_regions(reader, catalog->service_count - 1, &draft);
+		read_regions(reader, catalog->service_count - 1, &draft, url_said);
 	else
 		check_provider(reader, token,
-			catalog_add_provider(catalog, service, NULL, &draft.settings));
+			catalog_add_provider(catalog, service, NULL, &draft.settings),
+			url_said);
 	catalog_provider_fini(&draft.settings);
 }
 

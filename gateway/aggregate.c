@@ -12,7 +12,11 @@
 #include <string.h>
 #include <uthash.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define RETRY_MS 1000         /* after running out of memory */
+#define STEP_MAX (1 << 20)    /* of a version from one set of regions to the next */
 #define READ_AGAIN UINT64_MAX /* a version that nobody has: see topic_was_read() */
 
 static const char no_answer[] =
@@ -216,6 +220,20 @@ static bool take_news(struct aggregate *aggregate, struct text *steps)
 
 /* ---- showing it ---- */
 
+/*
+ * How far the version moves with another set of regions: as far on all gateways that came
+ * the same way. One that was reloaded more often shows other versions from then on, and
+ * none of them may mean here what it does not mean there.
+ */
+static uint64_t step_of(const struct aggregate *aggregate, uint64_t held)
+{
+	uint64_t hash = held;
+
+	each_region (region, aggregate)
+		hash = XXH3_64bits_withSeed(region->name, strlen(region->name), hash);
+	return 1 + hash % STEP_MAX;
+}
+
 /* What stands for regions that are no more is given up as soon as versions grow without:
  * then they are those of a gateway that never knew them. */
 static void settle_version(struct aggregate *aggregate)
@@ -226,7 +244,7 @@ static void settle_version(struct aggregate *aggregate)
 	if (sum > held)
 		aggregate->retired = 0;
 	else if (aggregate->remade)
-		aggregate->retired = held + 1 - sum;
+		aggregate->retired = held + step_of(aggregate, held) - sum;
 	aggregate->remade = false;
 }
 

@@ -586,7 +586,7 @@ void client_write_versions(
 		if (link != client->holds.next)
 			text_add(text, ",", 1);
 		text_add_number(text,
-			subscription == about ? topic_version(subscription->topic)
+			subscription == about ? subscription_version_owed(subscription)
 					      : subscription->version_given);
 	}
 }

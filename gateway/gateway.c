@@ -194,8 +194,9 @@ static const char *on_reload(struct config *next, void *user)
 	assume(gateway, next);
 	if (!server_reload(gateway->server, next, &error))
 		return error;
-	relay_reload(gateway->relay, next->catalog);
+	/* First: what is an aggregate from now on is made by the new catalog. */
 	aggregates_reload(gateway->aggregates, next->catalog);
+	relay_reload(gateway->relay, next->catalog);
 	return NULL;
 }
 
@@ -209,8 +210,8 @@ static void on_default_interval(const struct catalog_interval *interval, void *u
 		return;
 	gateway->config->catalog = config_assumed_catalog(interval);
 	server_set_catalog(gateway->server, gateway->config->catalog);
-	relay_reload(gateway->relay, gateway->config->catalog);
 	aggregates_reload(gateway->aggregates, gateway->config->catalog);
+	relay_reload(gateway->relay, gateway->config->catalog);
 	catalog_free(former);
 }
 

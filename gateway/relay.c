@@ -154,7 +154,7 @@ static void on_acknowledged(int error, const redisReply *reply, void *user)
 {
 	struct acknowledgement *wait = user;
 	struct topic *topic =
-		topic_find(wait->relay->topics, wait->address, strlen(wait->address));
+		topic_find_fed(wait->relay->topics, wait->address, strlen(wait->address));
 
 	(void)reply;
 	/* On an error, on_up begins anew. */
@@ -372,7 +372,7 @@ static void on_read(int error, const redisReply *reply, void *user)
 	struct reading *reading = user;
 	struct relay *relay = reading->relay;
 	struct topic *topic =
-		topic_find(relay->topics, reading->address, strlen(reading->address));
+		topic_find_fed(relay->topics, reading->address, strlen(reading->address));
 	struct change change = {.state = RESOURCE_UNKNOWN};
 	bool first;
 
@@ -721,7 +721,7 @@ void relay_on_message(struct relay *relay, const char *channel, size_t channel_l
 
 	if (address == NULL)
 		return;
-	topic = topic_find(
+	topic = topic_find_fed(
 		relay->topics, address, channel_length - (size_t)(address - channel));
 	if (topic == NULL)
 		return;
@@ -1016,7 +1016,8 @@ static void drop_interest(struct relay *relay, const redisReply *addresses)
 		struct bytes address = reply_bytes(addresses, i);
 
 		if (address.start != NULL &&
-			topic_find(relay->topics, address.start, address.length) == NULL)
+			topic_find_fed(relay->topics, address.start,
+				address.length) == NULL)
 			redis_args_add(&args, address.start, address.length);
 	}
 	if (args.count > 1)

@@ -227,7 +227,7 @@ static bool shows_token(struct site_request *request)
 	return false;
 }
 
-/* False after an answer: its address has as many connections as it may have. */
+/* False where its address has as many connections as it may have. */
 static bool count_client(struct site_request *request)
 {
 	struct site *site = request->site;
@@ -235,12 +235,14 @@ static bool count_client(struct site_request *request)
 
 	request->client = forwarded_client(
 		&site->trust, http_address(request->connection), request->head);
-	if (http_count_for(request->connection, site->peers, &request->client, most))
-		return true;
-	metrics_add(site->shared->metrics, METRIC_REFUSED_ADDRESS, 1);
+	return http_count_for(request->connection, site->peers, &request->client, most);
+}
+
+static void refuse_one_too_many(struct site_request *request)
+{
+	metrics_add(request->site->shared->metrics, METRIC_REFUSED_ADDRESS, 1);
 	site_refuse(request, 429, "too_many_connections",
 		"this address has as many connections to the gateway as it may have");
-	return false;
 }
 
 void site_on_request(
@@ -249,10 +251,15 @@ void site_on_request(
 	struct site_request request = {
 		.site = user, .connection = connection, .head = head};
 	const struct page *page = find_page(head->path);
+	bool counts = count_client(&request);
 
-	if (!count_client(&request) || !may_come(&request))
+	if (!may_come(&request))
 		return;
 	allow_reading(&request);
+	if (!counts) {
+		refuse_one_too_many(&request);
+		return;
+	}
 	if (head->method == HEAD_METHOD_OPTIONS && request.headers[0] != '\0') {
 		answer_options(&request);
 		return;

@@ -77,7 +77,7 @@ static int begin_event(struct stream *stream, struct frame *frame,
 	int r;
 
 	/* A state changes nothing of what the client holds. */
-	if (subscription->version_given == topic_version(subscription->topic))
+	if (subscription->version_given == subscription_version_owed(subscription))
 		return sse_event_begin(&stream->event, frame, NULL);
 	client_write_versions(&stream->client, subscription, &versions);
 	text_add(&versions, "", 1);

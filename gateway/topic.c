@@ -33,7 +33,8 @@ struct topic_table {
 	struct clock *clock;
 	struct feeder relay;
 	struct feeder aggregates;
-	struct topic *topics; /* by address */
+	struct topic *topics;   /* by address */
+	struct topic *replaced; /* the same, of what is to be forgotten */
 	struct provider_count *providers;
 	size_t subscription_count;
 	size_t fanning_out; /* topics that are */
@@ -46,7 +47,8 @@ struct topic {
 	const struct feeder *feeder;
 	struct catalog_interval interval; /* default_ms is 0 where it is not known */
 	uint32_t asking_ms; /* granted to who subscribes just now; else UINT32_MAX */
-	bool unknown; /* the catalog does not have it; the doubt says so and stays */
+	bool unknown;  /* the catalog does not have it; the doubt says so and stays */
+	bool replaced; /* another has its address and its subscriptions */
 	struct relay_link link;
 
 	struct list subscriptions;
@@ -107,6 +109,8 @@ void topic_table_free(struct topic_table *table)
 		return;
 	HASH_ITER(hh, table->topics, topic, next)
 	topic_forget(topic);
+	HASH_ITER(hh, table->replaced, topic, next)
+	topic_forget(topic);
 	HASH_ITER(hh, table->providers, count, next_count)
 	{
 		HASH_DEL(table->providers, count);
@@ -121,6 +125,14 @@ struct topic *topic_find(struct topic_table *table, const char *address, size_t 
 
 	HASH_FIND(hh, table->topics, address, length, topic);
 	return topic;
+}
+
+struct topic *topic_find_fed(
+	struct topic_table *table, const char *address, size_t length)
+{
+	struct topic *topic = topic_find(table, address, length);
+
+	return topic != NULL && topic->feeder == &table->relay ? topic : NULL;
 }
 
 size_t topic_count(const struct topic_table *table)
@@ -243,6 +255,12 @@ static void fan_out(struct topic *topic)
 
 /* ---- topics ---- */
 
+static const struct feeder *feeder_of(
+	const struct topic_table *table, const struct catalog_target *target)
+{
+	return target->aggregate != NULL ? &table->aggregates : &table->relay;
+}
+
 static struct topic *topic_new(struct topic_table *table, const char *address,
 	const struct catalog_target *target)
 {
@@ -251,7 +269,7 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 
 	memcpy(topic->address, address, length + 1);
 	topic->table = table;
-	topic->feeder = target->aggregate != NULL ? &table->aggregates : &table->relay;
+	topic->feeder = feeder_of(table, target);
 	assert(topic->feeder->events.wanted != NULL);
 	if (target->aggregate == NULL && target->type == NULL)
 		topic->raw_provider = xstrdup(target->provider->name);
@@ -273,7 +291,10 @@ void topic_forget(struct topic *topic)
 	assert(topic->subscription_count == 0);
 	stop_fan_out(topic);
 	relay_link_fini(&topic->link);
-	HASH_DEL(table->topics, topic);
+	if (topic->replaced)
+		HASH_DEL(table->replaced, topic);
+	else
+		HASH_DEL(table->topics, topic);
 	frame_release(topic->content);
 	frame_release(topic->patch);
 	frame_release(topic->state);
@@ -508,11 +529,25 @@ bool subscription_is_next(const struct subscription *subscription)
 		is_fanning_out(subscription->topic);
 }
 
+static bool owes_state_first(
+	const struct topic *topic, const struct subscription *subscription)
+{
+	return !owes_version(topic, subscription) || awaits_redis(topic, subscription);
+}
+
+uint64_t subscription_version_owed(const struct subscription *subscription)
+{
+	const struct topic *topic = subscription->topic;
+
+	return owes_state_first(topic, subscription) ? subscription->version_given
+						     : topic->version;
+}
+
 void subscription_given(struct subscription *subscription)
 {
 	struct topic *topic = subscription->topic;
 
-	if (!owes_version(topic, subscription) || awaits_redis(topic, subscription)) {
+	if (owes_state_first(topic, subscription)) {
 		subscription->state_given = topic->state_serial;
 		return;
 	}
@@ -932,10 +967,52 @@ static void set_raw_provider(struct topic *topic, const char *name)
 	topic->raw_provider = xstrdup(name);
 }
 
+/* They hold nothing of what the address means now. */
+static void move_subscriptions(struct topic *from, struct topic *to)
+{
+	list_each (link, &from->subscriptions) {
+		struct subscription *subscription =
+			container_of(link, struct subscription, in_topic);
+
+		list_remove(link);
+		list_append(&to->subscriptions, link);
+		subscription->topic = to;
+		subscription_again(subscription);
+	}
+	to->subscription_count = from->subscription_count;
+	to->visible_count = from->visible_count;
+	from->subscription_count = 0;
+	from->visible_count = 0;
+	grant_again(to);
+}
+
+/* A service was given regions or has lost them: somebody else feeds the address now. */
+static void replace(struct topic *topic, const struct catalog_target *target)
+{
+	struct topic_table *table = topic->table;
+	size_t length = strlen(topic->address);
+	struct topic *heir;
+
+	stop_fan_out(topic);
+	HASH_DEL(table->topics, topic);
+	HASH_ADD(hh, table->replaced, address[0], (unsigned)length, topic);
+	topic->replaced = true;
+	if (topic->subscription_count == 0)
+		return;
+	heir = topic_new(table, topic->address, target);
+	move_subscriptions(topic, heir);
+	tell_interest(topic);
+	tell_interest(heir);
+}
+
 void topic_retarget(struct topic *topic, const struct catalog_target *target)
 {
 	bool adapts = !same_interval(&topic->interval, &target->interval);
 
+	if (topic->feeder != feeder_of(topic->table, target)) {
+		replace(topic, target);
+		return;
+	}
 	if (topic->raw_provider != NULL)
 		set_raw_provider(topic, target->provider->name);
 	topic->interval = target->interval;

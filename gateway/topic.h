@@ -125,6 +125,9 @@ void subscription_holds(struct subscription *subscription, uint64_t version);
 struct frame *subscription_owed(struct subscription *subscription);
 void subscription_given(struct subscription *subscription);
 
+/** What the subscriber holds once it was given that frame; a state changes nothing. */
+uint64_t subscription_version_owed(const struct subscription *subscription);
+
 /** Whether it may be owed something that its topic is about to tell its subscribers. */
 bool subscription_is_next(const struct subscription *subscription);
 
@@ -159,6 +162,10 @@ int64_t topic_checked_at_ms(const struct topic *topic); /* of its times */
 uint32_t topic_interval_ms(const struct topic *topic);
 
 struct topic *topic_find(struct topic_table *table, const char *address, size_t length);
+
+/** The same, but NULL for an aggregate: of those Redis knows nothing. */
+struct topic *topic_find_fed(
+	struct topic_table *table, const char *address, size_t length);
 size_t topic_count(const struct topic_table *table);
 size_t topic_subscription_count(const struct topic_table *table);
 
@@ -231,7 +238,8 @@ const char *topic_doubt_code(const struct topic *topic);
 /**
  * The catalog is another, and @target is what it says of the topic: what subscribers are
  * granted follows. One that was unknown is wanted again; its doubt stays until Redis was
- * asked.
+ * asked. Where the address is an aggregate's now and was none, or the reverse, another
+ * topic takes over its subscriptions, and this one ends as any that nobody wants.
  */
 void topic_retarget(struct topic *topic, const struct catalog_target *target);
 

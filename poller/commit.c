@@ -9,12 +9,12 @@
 #include "poller/backoff.h"
 #include "poller/content.h"
 #include "poller/judge.h"
+#include "poller/media_type.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define WORKER_BYTES (64u << 10) /* larger bodies are judged on the worker pool */
 
@@ -94,22 +94,10 @@ static struct resource *answer_resource(const struct answer *answer)
 
 /* ---- types ---- */
 
-static bool type_is_json(const char *type)
-{
-	size_t length;
-
-	if (type == NULL)
-		return true;
-	length = strcspn(type, "; \t");
-	return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-		(length >= 5 && strncasecmp(type + length - 5, "+json", 5) == 0) ||
-		length == 0;
-}
-
 static bool is_json(
 	const struct catalog_target *target, const struct fetch_result *result)
 {
-	return target->type != NULL || type_is_json(result->content_type);
+	return target->type != NULL || media_type_is_json(result->content_type);
 }
 
 /* The media type without parameters, as one word that needs no escapes anywhere. */
@@ -533,8 +521,11 @@ static void on_base(int error, const redisReply *reply, void *user)
 		answer_free(answer);
 		return;
 	}
-	/* Another revision is not what we compare with: the commit will say so. */
-	if (error == 0 && reply_number(reply, 0) == resource->revision) {
+	/* Another revision is not what we compare with: the commit will say so. And who
+	 * holds a text holds a string, whatever stands in it: no patch leads from there.
+	 */
+	if (error == 0 && reply_number(reply, 0) == resource->revision &&
+		reply_is(reply, 2, "json")) {
 		struct bytes base = reply_bytes(reply, 1);
 
 		answer->base = malloc(base.length + 1);
@@ -556,6 +547,7 @@ static void read_base(struct answer *answer)
 	redis_args_add(&args, key.text, key.length);
 	redis_args_text(&args, "revision");
 	redis_args_text(&args, "content");
+	redis_args_text(&args, "type");
 	redis_command(commits->redis, &args, on_base, answer);
 }
 

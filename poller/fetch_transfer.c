@@ -11,6 +11,7 @@
 
 #include "common/memory.h"
 #include "poller/fetch_failure.h"
+#include "poller/media_type.h"
 
 #define HEADER_LINES_MAX 256
 #define HEADER_BYTES_MAX (64u << 10)
@@ -131,6 +132,19 @@ static void keep_value(const struct header *header, char *text, size_t size, boo
 	text[length] = '\0';
 }
 
+/* RFC 9110, 5.3: lines of one name are one list. One that is too long for it is left out.
+ */
+static void keep_list(const struct header *header, char *text, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (length > 0 && length + header->value_length + 3 > size)
+		return;
+	if (length > 0)
+		length = (size_t)(stpcpy(text + length, ", ") - text);
+	keep_value(header, text + length, size - length, false);
+}
+
 static void keep_header(struct answer *answer, const struct header *header)
 {
 	if (header_is(header, "content-type"))
@@ -144,8 +158,7 @@ static void keep_header(struct answer *answer, const struct header *header)
 	else if (header_is(header, "location"))
 		keep_value(header, answer->location, sizeof(answer->location), false);
 	else if (header_is(header, "cache-control"))
-		keep_value(header, answer->cache_control, sizeof(answer->cache_control),
-			false);
+		keep_list(header, answer->cache_control, sizeof(answer->cache_control));
 	else if (header_is(header, "age"))
 		keep_value(header, answer->age, sizeof(answer->age), false);
 	else if (header_is(header, "x-poll-interval"))
@@ -512,11 +525,18 @@ bool transfer_continues(struct transfer *transfer, CURLcode code, int64_t now_ms
 
 /* ---- what the answer means ---- */
 
-static struct digest digest_of(const struct body *body)
+/* The same bytes as another type are another content; all that is JSON is one type. */
+static XXH64_hash_t seed_of(const char *type)
+{
+	return media_type_is_json(type) ? 0 : XXH3_64bits(type, media_type_length(type));
+}
+
+static struct digest digest_of(const struct body *body, const char *type)
 {
 	static const char digits[] = "0123456789abcdef";
 	/* A length of 0 goes with any pointer but NULL. */
-	XXH128_hash_t hash = XXH3_128bits(body->bytes ? body->bytes : "", body->length);
+	XXH128_hash_t hash = XXH3_128bits_withSeed(
+		body->bytes ? body->bytes : "", body->length, seed_of(type));
 	XXH128_canonical_t bytes;
 	struct digest digest = {0};
 
@@ -560,7 +580,7 @@ static void judge_content(struct transfer *transfer, const struct digest *known,
 {
 	const struct body *body = &transfer->answer.body;
 
-	result->digest = digest_of(body);
+	result->digest = digest_of(body, transfer->answer.content_type);
 	if (known && strcmp(known->text, result->digest.text) == 0) {
 		result->outcome = FETCH_UNCHANGED;
 		return;

@@ -437,13 +437,13 @@ def test_no_poller_takes_an_aggregate(start_fleet):
 # ---- another file ----
 
 
-def rewrite(fleet, change):
-    """Both programs read the file again after @change(services)."""
+def rewrite(fleet, change, processes=None):
+    """Both programs, or @processes, read the file again after @change(services)."""
     path = fleet.directory / "uricast.json"
     config = json.loads(path.read_text())
     change(config["services"])
     path.write_text(json.dumps(config))
-    for process in fleet.pollers + fleet.gateways:
+    for process in processes or fleet.pollers + fleet.gateways:
         process.reload()
 
 
@@ -471,8 +471,9 @@ def add_region(fleet, region):
     rewrite(fleet, change)
 
 
-def remove_region(fleet, region):
-    rewrite(fleet, lambda services: services["compute"]["regions"].pop(region))
+def remove_region(fleet, region, processes=None):
+    change = lambda services: services["compute"]["regions"].pop(region)
+    rewrite(fleet, change, processes)
 
 
 def check_versions(client):
@@ -578,6 +579,30 @@ def test_a_region_that_is_removed_goes_from_the_content_and_is_polled_no_more(
     run(test())
 
 
+def test_a_version_means_the_same_where_reloads_were_fewer(start_fleet):
+    """One gateway hears of each removal, the other of both at once."""
+    fleet = start_with(start_fleet, *REGIONS)
+
+    async def test():
+        async with fleet.client(0) as client, fleet.client(1) as other:
+            for viewer in (client, other):
+                await viewer.subscribe(URI)
+                await viewer.content(URI, lambda c: c["complete"])
+            same = lambda: etag(get(fleet, 0)) == etag(get(fleet, 1))
+            await until(same, "the same version")
+            await asyncio.to_thread(remove_region, fleet, "lon", fleet.gateways[:1])
+            await client.content(URI, lambda c: "lon" not in c["regions"])
+            between = client.held[URI][0]
+            await asyncio.to_thread(remove_region, fleet, "ord")
+            await other.content(URI, lambda c: list(c["regions"]) == ["dfw"])
+            async with fleet.client(1) as late:
+                await late.subscribe(URI, since=between)
+                content = await late.content(URI)
+                assert list(content["regions"]) == ["dfw"]
+
+    run(test())
+
+
 def test_a_region_that_was_broken_and_is_removed_makes_it_complete(start_fleet):
     fleet = start_with(start_fleet, *REGIONS)
     set_region(fleet, "ord", status=503)
@@ -628,6 +653,60 @@ def test_a_service_that_is_removed_and_added_again(start_fleet):
             await late.content(URI, lambda c: c["complete"])
             assert [u.count(PATH) > n for u, n in zip(fleet.upstreams, asked)]
         check_versions(client)
+
+    run(test())
+
+
+def is_whole(content):
+    return isinstance(content, dict) and content["complete"]
+
+
+@pytest.mark.parametrize("regional_first", [True, False])
+def test_a_service_that_gets_or_loses_its_regions_goes_on(start_fleet, regional_first):
+    """The same address means something else; nobody has to ask for it again."""
+    fleet = start_with(start_fleet, *REGIONS)
+    path = fleet.directory / "uricast.json"
+    regional = json.loads(path.read_text())["services"]["compute"]
+    plain = {"url": fleet.upstream.url, "resources": regional["resources"]}
+    ways = [regional, plain] if regional_first else [plain, regional]
+    mean = {True: is_whole, False: lambda content: content == servers("dfw")}
+    if not regional_first:
+        rewrite(fleet, lambda services: services.update(compute=plain))
+
+    async def test():
+        first, then = mean[regional_first], mean[not regional_first]
+        async with fleet.client() as client, fleet.client(1) as other:
+            async with fleet.gateways[0].events(URI) as events:
+                viewers = (client, other, events)
+                for viewer, mode in zip(viewers[:2], ("patch", "full")):
+                    await viewer.subscribe(URI, mode=mode)
+                for viewer in viewers:
+                    await viewer.content(URI, first)
+                change = lambda services: services.update(compute=ways[1])
+                await asyncio.to_thread(rewrite, fleet, change)
+                for viewer in viewers:
+                    await viewer.content(URI, then)
+                    assert not [f for f in viewer.frames if "state" in f]
+                assert get(fleet).json == client.held[URI][1]
+
+                # It is alive: changes come, and what came before costs nothing.
+                set_region(fleet, "dfw", servers("dfw", 5))
+                changed = lambda c: len(c) == 5 or "dfw-4" in json.dumps(c)
+                for viewer in viewers:
+                    await viewer.content(URI, changed)
+                assert (await client.ask({"action": "unsubscribe", "uri": URI}))["ok"]
+
+                # And back.
+                change = lambda services: services.update(compute=ways[0])
+                await asyncio.to_thread(rewrite, fleet, change)
+                kind = dict if regional_first else list
+                for viewer in (other, events):
+                    await viewer.content(URI, lambda c: isinstance(c, kind))
+                for viewer in viewers:
+                    viewer.wrong.clear()  # versions begin anew where sums are no more
+        interest = fleet.redis.client.keys("uricast:interest:*")
+        gone = lambda: not fleet.redis.client.keys("uricast:interest:*")
+        await until(gone, f"no interest: {interest}")
 
     run(test())
 

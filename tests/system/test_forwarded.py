@@ -33,7 +33,10 @@ def test_an_address_has_so_many_connections_behind_a_trusted_proxy(start_fleet):
         gateways=1,
         pollers=1,
         config=config,
-        gateway_options=["--trusted-proxy", "127.0.0.0/8", "--log-level", "debug"],
+        gateway_options=[
+            *("--trusted-proxy", "127.0.0.0/8", "--log-level", "debug"),
+            *("--origin", "https://panel.example"),
+        ],
     )
     fleet.upstream.set("/a", {"n": 1})
     gateway = fleet.gateways[0]
@@ -54,6 +57,11 @@ def test_an_address_has_so_many_connections_behind_a_trusted_proxy(start_fleet):
                 "status=429 code=too_many_connections client=203.0.113.1" in gateway.log()
             )
             assert gateway.metric(REFUSED) == 2
+            # A page of a listed origin may read that it was refused, and why.
+            headers = {FROM: "203.0.113.1", "Origin": "https://panel.example"}
+            answer = gateway.resource("/a", headers=headers)
+            assert answer.status == 429
+            assert answer.headers["Access-Control-Allow-Origin"] == headers["Origin"]
             # Others, and who comes from the proxy itself, are not concerned.
             await stack.enter_async_context(from_client(gateway, "203.0.113.2"))
             assert gateway.resource("/a").status == 200

@@ -176,6 +176,8 @@ FRESH = {
     "/max-age-of-what-is-old": ({"Cache-Control": "max-age=60", "Age": "59"}, 1),
     "/longer": ({"Cache-Control": "max-age=1", "X-Poll-Interval": "2"}, 1.5),
     "/no-cache": ({"Cache-Control": "no-cache, max-age=2"}, 0.04),
+    "/two-lines": ({"Cache-Control": "max-age=1\r\nCache-Control: private"}, 1),
+    "/no-store": ({"Cache-Control": "no-store\r\nCache-Control: max-age=2"}, 0.04),
     "/more-than-the-interval-may-be": ({"Cache-Control": "max-age=600"}, 1.5),
 }
 

@@ -235,6 +235,32 @@ def test_an_id_newer_than_the_gateway_is_read_in_redis_first(start_fleet):
     run(test())
 
 
+def test_a_state_told_before_its_content_does_not_stand_for_it(small_fleet):
+    """The gateway has a large content's version only, and cannot read it for now."""
+    uri, large = "/large", {"n": 1, "pad": "x" * 100_000}
+    small_fleet.upstream.set(uri, large)
+
+    async def test():
+        gateway = small_fleet.gateways[0]
+        async with gateway.client() as patched:
+            await patched.subscribe(uri, mode="patch")
+            await patched.content(uri)
+            small_fleet.upstream.set(uri, {**large, "n": 2})
+            await patched.content(uri, lambda content: content["n"] == 2)
+            small_fleet.redis.pause()
+            await patched.state(uri, "stale")
+
+            async with gateway.events(uri) as events:
+                await events.state(uri, "error")
+                assert events.ids == [""]
+            small_fleet.redis.resume()
+            async with gateway.events(uri, last_event_id=events.last_id) as resumed:
+                assert (await resumed.content(uri))["n"] == 2
+                assert resumed.last_id == patched.held[uri][0]
+
+    run(test())
+
+
 def test_text_is_a_string_with_its_type(small_fleet):
     text = 'line "one"\n\tzwei ü \\ \u2028 \x01 end\r\n'
     small_fleet.upstream.set("/motd", text, content_type="text/plain; charset=utf-8")

@@ -295,6 +295,60 @@ def test_json_is_json_by_its_content_type(small_fleet):
     run(test())
 
 
+def test_no_patch_leads_from_a_text_to_json_or_back(small_fleet):
+    rest = '"pad":"' + "x" * 200 + '"}'
+
+    async def serve(clients, body, **more):
+        marks = [client.mark() for client in clients]
+        small_fleet.upstream.set("/a", body, **more)
+        for client, mark in zip(clients, marks):
+            yield await client.frame(lambda f: "version" in f, mark)
+
+    async def test():
+        async with small_fleet.client() as patched, small_fleet.client() as whole:
+            clients = [patched, whole]
+            small_fleet.upstream.set("/a", '{"n":1,' + rest, content_type="text/plain")
+            for client, mode in zip(clients, ("patch", "full")):
+                await client.subscribe("/a", mode=mode)
+                await client.content("/a")
+
+            # Another content, then the same one in other words, as JSON.
+            for body in ('{"n":2,' + rest, '{ "n":2,' + rest):
+                async for frame in serve(clients, body):
+                    assert frame["content"] == json.loads(body)
+                    assert "type" not in frame
+                async for frame in serve(clients, body + " ", content_type="text/plain"):
+                    assert frame["content"] == body + " "
+                    assert frame["type"] == "text/plain"
+
+    run(test())
+
+
+def test_the_same_bytes_as_another_type_are_another_content(small_fleet):
+    types = ["text/plain", "application/json", "text/html; charset=utf-8", ""]
+    said = ["text/plain", None, "text/html", None]
+
+    async def test():
+        async with small_fleet.client() as client:
+            for content_type, kind in zip(types, said):
+                mark = client.mark()
+                small_fleet.upstream.set("/a", "[1]", content_type=content_type)
+                if mark == 0:
+                    await client.subscribe("/a")
+                frame = await client.next_content("/a", mark)
+                assert frame.get("type") == kind
+                assert frame["content"] == ("[1]" if kind else [1])
+            # Parameters, and another word for JSON, change nothing.
+            mark = client.mark()
+            asked = small_fleet.upstream.count("/a")
+            more = "application/vnd.x+json; charset=utf-8"
+            small_fleet.upstream.set("/a", "[1]", content_type=more)
+            await until(lambda: small_fleet.upstream.count("/a") > asked + 3, "polls")
+            assert client.mark() == mark
+
+    run(test())
+
+
 def test_compressed_and_chunked_answers_are_read(small_fleet):
     big = {"rows": [{"id": n, "text": "abc" * n} for n in range(300)]}
     small_fleet.upstream.set("/zipped", big, gzipped=True)

@@ -814,6 +814,29 @@ static void regions_inherit_from_their_service_and_may_differ(void **state)
 	config_fini(&config);
 }
 
+static void credentials_are_sent_once(void **state)
+{
+	const struct catalog_provider *basic, *bearer, *inherited;
+
+	(void)state;
+	assert_file(CONFIG_POLLER,
+		"{\"services\":{\"a\":{\"url\":\"http://a\","
+		"\"headers\":{\"authorization\":\"env:A\",\"b\":\"\"},"
+		"\"regions\":{\"r\":{\"basic\":\"file:/r\"},\"s\":{}}},"
+		"\"c\":{\"url\":\"http://c\",\"basic\":\"file:/c\","
+		"\"regions\":{\"t\":{\"headers\":{\"AUTHORIZATION\":\"env:T\"}}}}}}");
+	basic = provider("a/r");
+	inherited = provider("a/s");
+	bearer = provider("c/t");
+	assert_string_equal(basic->basic.value, "/r");
+	assert_int_equal(basic->header_count, 1);
+	assert_string_equal(basic->headers[0].name, "b");
+	assert_int_equal(inherited->header_count, 2);
+	assert_null(bearer->basic.name);
+	assert_string_equal(bearer->headers[0].value, "T");
+	config_fini(&config);
+}
+
 #define SERVICE(text) "{\"services\":{\"a\":{\"url\":\"http://a\"," text "}}}"
 #define TYPE(text) SERVICE("\"resources\":{\"t\":{\"path\":\"/t\"," text "}}")
 
@@ -954,6 +977,25 @@ static void several_mistakes_in_the_file_are_said_at_once(void **state)
 	assert_null(strstr(said, "describes no services"));
 }
 
+static void a_url_that_is_wrong_is_not_called_missing(void **state)
+{
+	(void)state;
+	assert_file_wrong("{\"services\":{\"a\":{\"url\":\"http://h?x\"}}}",
+		"1:25: $.services.a.url: \"http://h?x\" has a query");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong(
+		"{\"services\":{\"a\":{\"url\":\"h\",\"regions\":{\"r\":{}}}}}",
+		"1:25: $.services.a.url: \"h\" is no base URL");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong(
+		"{\"services\":{\"a\":{\"regions\":{\"r\":{\"url\":\"h\"}}}}}",
+		"1:41: $.services.a.regions.r.url: \"h\" is no base URL");
+	assert_null(strstr(said, "missing"));
+	assert_file_wrong("{\"services\":{\"a\":{\"regions\":{\"r\":null}}}}",
+		"1:34: $.services.a.regions.r: must be an object, not null");
+	assert_null(strstr(said, "missing"));
+}
+
 static void no_secret_is_ever_shown(void **state)
 {
 	static const char *const files[] = {SERVICE("\"headers\":{\"A\":\"s3cret\\n\"}"),
@@ -981,10 +1023,14 @@ static void header_names_and_sources_must_be_whole(void **state)
 	(void)state;
 	assert_file_wrong(SERVICE("\"headers\":{\"A B\":\"x\"}"),
 		"1:47: $.services.a.headers[\"A B\"]: this cannot be a header's name");
+	assert_file_wrong(SERVICE("\"headers\":{\"Key\":\"x\",\"b\":\"\",\"key\":\"y\"}"),
+		"1:64: $.services.a.headers: this header stands there in another case");
 	assert_file_wrong(SERVICE("\"headers\":{\"A\":\"env:\"}"),
 		"1:51: $.services.a.headers.A: the value names nothing");
 	assert_file_wrong(SERVICE("\"headers\":{\"A\":\"a\\r\\nB: c\"}"),
 		"1:51: $.services.a.headers.A: the value holds a control byte");
+	assert_file_wrong(SERVICE("\"basic\":\"env:B\",\"headers\":{\"Authorization\":\"x\"}"),
+		"1:63: $.services.a: \"basic\" is sent as this header, too");
 	assert_file_wrong(SERVICE("\"basic\":\"user:pass\""),
 		"1:44: $.services.a.basic: the user and password must not stand here");
 }
@@ -1271,8 +1317,10 @@ int main(void)
 		TEST(the_example_reads_as_it_should),
 		TEST(a_poller_reads_the_same_file_for_its_own_part),
 		TEST(regions_inherit_from_their_service_and_may_differ),
+		TEST(credentials_are_sent_once),
 		TEST(every_mistake_in_the_file_names_place_path_and_value),
 		TEST(several_mistakes_in_the_file_are_said_at_once),
+		TEST(a_url_that_is_wrong_is_not_called_missing),
 		TEST(no_secret_is_ever_shown),
 		TEST(header_names_and_sources_must_be_whole),
 		TEST(a_file_that_cannot_be_read_says_why),
