@@ -95,14 +95,35 @@ def test_renew_tells_how_much_a_session_holds_and_how_many_sessions_there_are(sh
     assert shard.renew("gateway", "g")[4:] == [3, 3]
 
 
-def test_renew_notes_what_was_checked_only_where_the_lock_names_the_session(shard):
-    shard.own("p", "/mine", "/lost")
-    shard.own("q", "/theirs", gateway="g")
-    shard.redis.delete(PREFIX + "lock:/lost")
+def test_renew_notes_what_was_checked_where_the_session_is_known_to_own_it(shard):
+    shard.own("p", "/mine", "/unlocked")
+    shard.redis.delete(PREFIX + "lock:/unlocked")
     at = shard.now_ms()
-    shard.renew("poller", "p", {"/mine": at, "/lost": at, "/theirs": at, "/unknown": at})
-    assert shard.owned("p") == {"/mine": str(at), "/lost": "0"}
+    shard.renew("poller", "p", {"/mine": at, "/unlocked": at})
+    assert shard.owned("p") == {"/mine": str(at), "/unlocked": str(at)}
+
+
+def test_renew_notes_what_the_lock_names_the_session_for_where_its_index_was_lost(shard):
+    shard.own("p", "/mine")
+    shard.redis.delete(PREFIX + "owned:p")
+    at = shard.now_ms()
+    shard.renew("poller", "p", {"/mine": at})
+    assert shard.owned("p") == {"/mine": str(at)}
+
+
+def test_renew_gives_up_what_was_checked_and_is_not_owned(shard, heard):
+    shard.own("p", "/mine", "/unlocked")
+    shard.own("q", "/theirs", gateway="g")
+    shard.redis.delete(PREFIX + "lock:/unlocked")
+    at = shard.now_ms()
+    heard()
+    noted = ["/mine", "/unlocked", "/theirs", "/unwanted"]
+    shard.renew("poller", "p", dict.fromkeys(noted, at))
+    assert shard.owned("p") == {"/mine": str(at)}
     assert shard.owned("q") == {"/theirs": "0"}
+    assert shard.lock("/theirs") == "q"
+    assert shard.unclaimed() == {"/unlocked"}
+    assert heard() == [("wake", "claim /unlocked")]
 
 
 def test_renew_notes_thousands_of_addresses_at_once(shard):
