@@ -745,25 +745,37 @@ void relay_on_message(struct relay *relay, const char *channel, size_t channel_l
 
 /* ---- the sweep ---- */
 
+/* What check answers for one address. */
+enum check_field {
+	CHECK_REVISION,
+	CHECK_FLOOR,
+	CHECK_OWNER,
+	CHECK_INTEREST,
+	CHECK_CHECKED_AT,
+	CHECK_FIELDS
+};
+
 struct check {
 	uint64_t revision;
 	uint64_t floor;
-	uint64_t checked_at_ms;
-	char owner;
+	int64_t checked_at_ms;
+	bool owned; /* by a poller that is alive */
 	bool interested;
 };
 
-static bool check_parse(struct check *check, const redisReply *reply)
+/* @first  the index of its first field */
+static struct check read_check(const redisReply *reply, size_t first)
 {
-	char interest;
+	const redisReply *interest = reply->element[first + CHECK_INTEREST];
 
-	if (reply->type != REDIS_REPLY_STRING ||
-		sscanf(reply->str, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %c %c",
-			&check->revision, &check->floor, &check->checked_at_ms,
-			&check->owner, &interest) != 5)
-		return false;
-	check->interested = interest == '1';
-	return true;
+	return (struct check){
+		.revision = reply_number(reply, first + CHECK_REVISION),
+		.floor = reply_number(reply, first + CHECK_FLOOR),
+		.checked_at_ms = (int64_t)reply_number(reply, first + CHECK_CHECKED_AT),
+		.owned = reply_is(reply, first + CHECK_OWNER, "+"),
+		.interested =
+			interest->type == REDIS_REPLY_INTEGER && interest->integer == 1,
+	};
 }
 
 static bool share_differs(struct topic *topic)
@@ -786,8 +798,8 @@ static void take_check(
 		metrics_add(relay->metrics, METRIC_RESYNCS, 1);
 	/* What was checked since is not what is held: it is judged when it has been read.
 	 */
-	if (check->revision == held || check->owner != '+')
-		judge(relay, topic, check->owner == '+', (int64_t)check->checked_at_ms);
+	if (check->revision == held || !check->owned)
+		judge(relay, topic, check->owned, check->checked_at_ms);
 	if (check->revision > held || forgotten || !check->interested ||
 		share_differs(topic))
 		link_enter(relay, topic, LINK_WAITING);
@@ -797,19 +809,20 @@ static void on_checked(int error, const redisReply *reply, void *user)
 {
 	struct batch *batch = user;
 	struct relay *relay = batch->relay;
-	size_t answered =
-		error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+	bool answered = error == 0 && reply->type == REDIS_REPLY_ARRAY &&
+		reply->elements == batch->count * CHECK_FIELDS;
 
 	relay->sweeping = false;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct topic *topic = batch->topics[i];
 		struct relay_link *link = topic_relay_link(topic);
-		struct check check;
 
 		link->held = false;
-		if (i < answered && link->state == LINK_LIVE &&
-			check_parse(&check, reply->element[i]))
+		if (answered && link->state == LINK_LIVE) {
+			struct check check = read_check(reply, i * CHECK_FIELDS);
+
 			take_check(relay, topic, &check);
+		}
 	}
 	free(batch);
 	free_idle(relay);

@@ -806,23 +806,36 @@ struct check_call {
 	char *addresses[CHECK_BATCH];
 };
 
+/* What check answers for one address. */
+enum check_field {
+	CHECK_REVISION,
+	CHECK_FLOOR,
+	CHECK_OWNER,
+	CHECK_INTEREST,
+	CHECK_FIELDS
+};
+
 struct check {
 	uint64_t revision;
 	uint64_t floor;
+	bool ours;
+	bool wanted;
 	uint64_t wished_ms;
 	int default_wanted;
-	char owner;
-	bool wanted;
 };
 
-static bool check_parse(struct check *check, const char *line)
+/* @first  the index of its first field */
+static struct check read_check(const redisReply *reply, size_t first)
 {
-	int fields = sscanf(line, "%" SCNu64 " %" SCNu64 " %*u %c %" SCNu64 " %d",
-		&check->revision, &check->floor, &check->owner, &check->wished_ms,
-		&check->default_wanted);
+	struct check check = {
+		.revision = reply_number(reply, first + CHECK_REVISION),
+		.floor = reply_number(reply, first + CHECK_FLOOR),
+		.ours = reply_is(reply, first + CHECK_OWNER, "="),
+	};
 
-	check->wanted = fields == 5;
-	return fields == 5 || fields == 3;
+	check.wanted = sscanf(reply_word(reply, first + CHECK_INTEREST), "%" SCNu64 " %d",
+			       &check.wished_ms, &check.default_wanted) == 2;
+	return check;
 }
 
 static bool interest_differs(const struct resource *resource, const struct check *check)
@@ -835,17 +848,14 @@ static bool interest_differs(const struct resource *resource, const struct check
 }
 
 /* Claiming tells the rest: held by another, ours with other content, unwanted. */
-static void take_check(struct claim *claim, struct resource *resource, const char *line)
+static void take_check(
+	struct claim *claim, struct resource *resource, const struct check *check)
 {
-	struct check check = {0};
-
-	if (!check_parse(&check, line))
-		return;
 	/* A newer revision may be of the commit under way; an older one never is. */
-	if (check.owner != '=' || check.floor > resource->version ||
-		check.revision < resource->revision ||
-		(!resource->busy && check.revision != resource->revision) ||
-		interest_differs(resource, &check))
+	if (!check->ours || check->floor > resource->version ||
+		check->revision < resource->revision ||
+		(!resource->busy && check->revision != resource->revision) ||
+		interest_differs(resource, check))
 		read_again(claim, resource->address);
 }
 
@@ -853,15 +863,18 @@ static void on_checked(int error, const redisReply *reply, void *user)
 {
 	struct check_call *call = user;
 	struct claim *claim = call->claim;
-	size_t answered =
-		error == 0 && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+	bool answered = error == 0 && reply->type == REDIS_REPLY_ARRAY &&
+		reply->elements == call->count * CHECK_FIELDS;
 
 	claim->sweeping = false;
 	for (size_t i = 0; i < call->count; i++) {
 		struct resource *resource = claim_find(claim, call->addresses[i]);
 
-		if (i < answered && resource != NULL)
-			take_check(claim, resource, reply_word(reply, i));
+		if (answered && resource != NULL) {
+			struct check check = read_check(reply, i * CHECK_FIELDS);
+
+			take_check(claim, resource, &check);
+		}
 		free(call->addresses[i]);
 	}
 	free(call);

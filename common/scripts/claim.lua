@@ -47,8 +47,9 @@ local function claim(address)
 	if holder and holder ~= session then
 		disown(holder, address)
 	end
-	local interval, default, any = wished_interval(address)
-	if holder ~= session and any == '0' then
+	local shares = redis.call('HVALS', key.interest .. address)
+	local interval, default = wished_interval(shares)
+	if holder ~= session and #shares == 0 then
 		redis.call('DEL', key.lock .. address)
 		unclaim(address)
 		return {'unwanted'}
@@ -62,7 +63,7 @@ local function claim(address)
 			checked_at ~= '' and checked_at or '0')
 	end
 	return {'claimed', revision, version, floor, digest, kind, state, etag, last_modified,
-		checked_at, failure, interval, default, any,
+		checked_at, failure, interval, default, #shares > 0 and '1' or '0',
 		holder ~= session and holder or '', polls ~= '' and polls or '0',
 		interval_ms, url, not_before, with_content and redis.call('HGET', key.resource .. address, 'content')}
 end

@@ -142,10 +142,9 @@ local function drop_interest(gateway, address)
 	end
 end
 
--- The fastest interval any gateway asks for, 0 where the default will do; '1' where
--- another share wants the default; '1' where there is any share at all.
-local function wished_interval(address)
-	local shares = redis.call('HVALS', key.interest .. address)
+-- Of the shares that gateways have in an address: the fastest interval asked for, 0 where
+-- the default will do; '1' where another share wants the default.
+local function wished_interval(shares)
 	local fastest, default = nil, false
 	for _, share in ipairs(shares) do
 		local interval = tonumber(string.match(share, '^%d+ (%d+)$') or 0)
@@ -155,5 +154,5 @@ local function wished_interval(address)
 			fastest = interval
 		end
 	end
-	return whole(fastest or 0), default and '1' or '0', #shares > 0 and '1' or '0'
+	return whole(fastest or 0), default and '1' or '0'
 end

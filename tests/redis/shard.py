@@ -157,9 +157,11 @@ class Shard:
         return int(answer[1]), int(answer[2])
 
     def check(self, kind, session, *addresses):
-        """One entry per address: [revision, floor, checked_at, owner, interest]."""
+        """One entry per address: [revision, floor, owner, interest, of a gateway checked_at]."""
         answer = self.run("check", kind, session, *addresses)
-        return [line.split(" ", 4) for line in answer]
+        fields = 5 if kind == "gateway" else 4
+        assert len(answer) == fields * len(addresses)
+        return [answer[i : i + fields] for i in range(0, len(answer), fields)]
 
     # ---- looking ----
 

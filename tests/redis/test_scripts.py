@@ -95,14 +95,35 @@ def test_renew_tells_how_much_a_session_holds_and_how_many_sessions_there_are(sh
     assert shard.renew("gateway", "g")[4:] == [3, 3]
 
 
-def test_renew_notes_what_was_checked_only_where_the_lock_names_the_session(shard):
-    shard.own("p", "/mine", "/lost")
-    shard.own("q", "/theirs", gateway="g")
-    shard.redis.delete(PREFIX + "lock:/lost")
+def test_renew_notes_what_was_checked_where_the_session_is_known_to_own_it(shard):
+    shard.own("p", "/mine", "/unlocked")
+    shard.redis.delete(PREFIX + "lock:/unlocked")
     at = shard.now_ms()
-    shard.renew("poller", "p", {"/mine": at, "/lost": at, "/theirs": at, "/unknown": at})
-    assert shard.owned("p") == {"/mine": str(at), "/lost": "0"}
+    shard.renew("poller", "p", {"/mine": at, "/unlocked": at})
+    assert shard.owned("p") == {"/mine": str(at), "/unlocked": str(at)}
+
+
+def test_renew_notes_what_the_lock_names_the_session_for_where_its_index_was_lost(shard):
+    shard.own("p", "/mine")
+    shard.redis.delete(PREFIX + "owned:p")
+    at = shard.now_ms()
+    shard.renew("poller", "p", {"/mine": at})
+    assert shard.owned("p") == {"/mine": str(at)}
+
+
+def test_renew_gives_up_what_was_checked_and_is_not_owned(shard, heard):
+    shard.own("p", "/mine", "/unlocked")
+    shard.own("q", "/theirs", gateway="g")
+    shard.redis.delete(PREFIX + "lock:/unlocked")
+    at = shard.now_ms()
+    heard()
+    noted = ["/mine", "/unlocked", "/theirs", "/unwanted"]
+    shard.renew("poller", "p", dict.fromkeys(noted, at))
+    assert shard.owned("p") == {"/mine": str(at)}
     assert shard.owned("q") == {"/theirs": "0"}
+    assert shard.lock("/theirs") == "q"
+    assert shard.unclaimed() == {"/unlocked"}
+    assert heard() == [("wake", "claim /unlocked")]
 
 
 def test_renew_notes_thousands_of_addresses_at_once(shard):
@@ -949,11 +970,21 @@ def test_check_tells_revision_floor_and_when_it_was_checked(shard):
     revision, _ = shard.committed("p", "/a", content="1", checked_at=1000)
     shard.renew("poller", "p", {"/a": 2000})
     shard.interest("g", "/a", held=revision + 3)
-    line = [str(revision), str(revision + 3), "2000"]
     assert shard.check("gateway", "g", "/a", "/x") == [
-        [*line, "+", "1"],
-        ["0", "0", "0", "-", "0"],
+        [str(revision), str(revision + 3), "+", 1, "2000"],
+        [None, None, "-", 0, None],
     ]
+
+
+def test_check_tells_when_each_was_checked_whoever_owns_it(shard):
+    shard.own("p", "/p1", "/p2")
+    shard.own("q", "/q", "/evicted")
+    shard.redis.hdel(PREFIX + "owned:q", "/evicted")
+    shard.redis.hset(PREFIX + "resource:/evicted", "checked_at", 4)
+    shard.renew("poller", "p", {"/p1": 1, "/p2": 2})
+    shard.renew("poller", "q", {"/q": 3})
+    lines = shard.check("gateway", "g", "/p2", "/nobody", "/q", "/evicted", "/p1")
+    assert [line[4] for line in lines] == ["2", None, "3", "4", "1"]
 
 
 def test_check_tells_how_the_owner_is(shard):
@@ -965,19 +996,19 @@ def test_check_tells_how_the_owner_is(shard):
     shard.redis.zrem(PREFIX + "pollers", "unknown")
     shard.enter("poller", "q")
     addresses = ["/p", "/late", "/buried", "/unknown", "/nobody"]
-    marks = {kind: [line[3] for line in shard.check(kind, session, *addresses)]
+    marks = {kind: [line[2] for line in shard.check(kind, session, *addresses)]
              for kind, session in (("poller", "q"), ("gateway", "g"))}  # fmt: skip
     assert marks == {"poller": list("+!!!-"), "gateway": list("+!!!-")}
-    assert shard.check("poller", "p", "/p")[0][3] == "="
+    assert shard.check("poller", "p", "/p")[0][2] == "="
 
 
 def test_check_tells_a_gateway_whether_its_own_interest_is_there(shard):
     shard.enter("gateway", "g", "h")
     shard.interest("h", "/a")
-    assert shard.check("gateway", "g", "/a")[0][4] == "0"
-    assert shard.check("gateway", "h", "/a")[0][4] == "1"
+    assert shard.check("gateway", "g", "/a")[0][3] == 0
+    assert shard.check("gateway", "h", "/a")[0][3] == 1
     shard.redis.delete(PREFIX + "interest:/a")  # it ran out before its index
-    assert shard.check("gateway", "h", "/a")[0][4] == "0"
+    assert shard.check("gateway", "h", "/a")[0][3] == 0
 
 
 def test_check_tells_a_poller_what_all_gateways_together_ask_for(shard):
@@ -987,8 +1018,11 @@ def test_check_tells_a_poller_what_all_gateways_together_ask_for(shard):
     shard.interest("h", "/a", interval_ms=500)
     shard.interest("h", "/b", "/c")
     shard.interest("g", "/c", interval_ms=700)
-    lines = shard.check("poller", "p", "/a", "/b", "/c", "/nobody")
-    assert [line[4] for line in lines] == ["500 0", "0 1", "700 1", "-"]
+    shard.interest("g", "/d", interval_ms=500)
+    shard.interest("g", "/e")
+    lines = shard.check("poller", "p", "/a", "/b", "/c", "/nobody", "/d", "/e")
+    wishes = ["500 0", "0 1", "700 1", "-", "500 0", "0 1"]
+    assert [line[3] for line in lines] == wishes
 
 
 def test_check_changes_nothing(shard, heard):
