@@ -176,6 +176,15 @@ static void on_owed(struct subscription *subscription)
 	}
 }
 
+static void on_soon(const struct subscription *subscription)
+{
+	const struct client *client =
+		container_of(subscription, struct hold, subscription)->client;
+
+	if (client->wire->soon != NULL)
+		client->wire->soon(client);
+}
+
 /* ---- subscriptions ---- */
 
 static struct hold *find_hold(struct client *client, const char *address, size_t length)
@@ -240,6 +249,7 @@ static bool subscribe_new(struct client *client, const struct client_wish *wish,
 			"this connection has as many subscriptions as it may have");
 	hold = xcalloc(1, sizeof(*hold));
 	hold->client = client;
+	hold->subscription.on_soon = on_soon;
 	list_init(&hold->in_owing);
 	subscription_pause(&hold->subscription, client->paused);
 	if (topic_subscribe(relay_topics(shared->relay), address->text, &target,

@@ -53,6 +53,9 @@ struct client_wire {
 	 * latest in let_go(). Both NULL where the wire gains nothing by it. */
 	void (*hold_back)(struct client *client);
 	void (*let_go)(struct client *client);
+	/* Reads what send() will need: see subscription_soon_fn. NULL: the wire gains
+	 * nothing by it. */
+	void (*soon)(const struct client *client);
 	/* The client takes too little: end the connection. */
 	void (*drop)(struct client *client, const char *reason);
 };

@@ -307,6 +307,11 @@ static bool wire_send(struct client *client, struct frame *frame,
 	return true;
 }
 
+static void wire_soon(const struct client *client)
+{
+	(void)may_send(container_of(client, struct websocket, client));
+}
+
 static void wire_drop(struct client *client, const char *reason)
 {
 	struct websocket *websocket = container_of(client, struct websocket, client);
@@ -318,6 +323,7 @@ static const struct client_wire wire = {
 	.send = wire_send,
 	.hold_back = wire_hold_back,
 	.let_go = wire_let_go,
+	.soon = wire_soon,
 	.drop = wire_drop,
 };
 
