@@ -62,13 +62,14 @@ struct client_wire {
 
 /** Embedded in its wire. */
 struct client {
+	/* What a delivery needs comes first. */
 	struct client_shared *shared;
 	const struct client_wire *wire;
-	struct list holds; /* its subscriptions */
 	struct list owing; /* those that are owed something, the longest waiting first */
 	struct list answers; /* that wait to be sent */
-	size_t answer_count;
-	size_t answer_bytes;
+	struct list holds;   /* its subscriptions */
+	uint32_t answer_count;
+	uint32_t answer_bytes;
 	uint32_t hold_count;
 	uint32_t serial; /* of the message being handled */
 	bool single;     /* each subscribe replaces the one before */

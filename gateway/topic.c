@@ -525,8 +525,8 @@ static struct frame *owed_state(
 static bool awaits_redis(
 	const struct topic *topic, const struct subscription *subscription)
 {
-	return pick_version(topic, subscription) == NULL && topic->doubt != NULL &&
-		strcmp(topic->doubt, "redis_unavailable") == 0;
+	return topic->doubt != NULL && strcmp(topic->doubt, "redis_unavailable") == 0 &&
+		pick_version(topic, subscription) == NULL;
 }
 
 struct frame *subscription_owed(struct subscription *subscription)

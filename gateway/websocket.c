@@ -22,6 +22,7 @@
 #define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
 
 #define BATCH_FRAMES_MAX 64
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 /* Frames that go out with one system call, all of one client. */
 struct batch {
@@ -43,27 +44,27 @@ struct websockets {
 };
 
 struct websocket {
-	struct client client;
+	/* What a delivery needs comes first, and with the beginning of the client. */
 	struct connection *connection;
 	struct websockets *websockets;
+	struct frame *partial; /* being sent in fragments */
+	bool behind;           /* waits to be writable */
+	bool closing;          /* no more data in either direction */
+	bool killed;
+	bool ignoring; /* the rest of the message being received */
+	uint32_t refused_in_row; /* because there were too many messages */
+	struct client client;
 	struct list in_all;
 
-	char *message; /* what has come of one in several pieces */
+	size_t partial_sent; /* of its payload */
+	char *message;       /* what has come of one in several pieces */
 	size_t message_length;
 	size_t message_capacity;
 	int64_t message_since_ms; /* 0: none is half received */
 	int64_t allowance_us;     /* when the messages so far would be evenly spent */
-	uint32_t refused_in_row;  /* because there were too many */
-	bool ignoring;            /* the rest of the message being received */
 
-	struct frame *partial; /* being sent in fragments */
-	size_t partial_sent;   /* of its payload */
-	bool behind;           /* waits to be writable */
-	bool closing;          /* no more data in either direction */
-	bool killed;
-
-	uint16_t close_code; /* still to be sent; 0: none */
 	const char *close_reason;
+	uint16_t close_code; /* still to be sent; 0: none */
 
 	int64_t connected_at_ms;
 	int64_t heard_at_ms;
@@ -134,16 +135,10 @@ static bool may_send(const struct websocket *websocket)
 	return !websocket->closing && socket_is_free(websocket);
 }
 
-/* Bytes that went out at once: none if the client is behind, or gone. */
-static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t count)
+/* Of what send() or sendmsg() returned, the bytes that went out: none if the client is
+ * behind, or gone. */
+static size_t judge(struct websocket *websocket, ssize_t sent)
 {
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	int fd = websocket->connection->fd;
-	/* The usual case: the kernel copies no list of parts. */
-	ssize_t sent = count == 1 ? send(fd, parts->iov_base, parts->iov_len, flags)
-				  : sendmsg(fd, &message, flags);
-
 	if (sent > 0)
 		return (size_t)sent;
 	if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
@@ -153,10 +148,18 @@ static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t 
 	return 0;
 }
 
+static size_t send_parts(struct websocket *websocket, struct iovec *parts, size_t count)
+{
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+
+	return judge(websocket,
+		sendmsg(websocket->connection->fd, &message, SEND_FLAGS));
+}
+
 static bool send_whole(struct websocket *websocket, unsigned char *bytes, size_t length)
 {
-	struct iovec part = {bytes, length};
-	size_t sent = send_now(websocket, &part, 1);
+	size_t sent = judge(websocket,
+		send(websocket->connection->fd, bytes, length, SEND_FLAGS));
 
 	if (sent == 0)
 		return false;
@@ -205,7 +208,7 @@ static bool send_fragment(struct websocket *websocket)
 		header, length, websocket->partial_sent == 0, length == left);
 	parts[1].iov_base = frame->bytes + frame->header_length + websocket->partial_sent;
 	parts[1].iov_len = length;
-	sent = send_now(websocket, parts, 2);
+	sent = send_parts(websocket, parts, 2);
 	if (sent == 0)
 		return false;
 	if (sent < parts[0].iov_len + length)
@@ -255,7 +258,7 @@ static void send_batch(struct websocket *websocket)
 	for (size_t i = 0; i < batch->count; i++)
 		parts[i] =
 			(struct iovec){batch->frames[i]->bytes, batch->frames[i]->length};
-	sent = send_now(websocket, parts, batch->count);
+	sent = send_parts(websocket, parts, batch->count);
 	if (sent < batch->length && !websocket->killed)
 		leave_rest_of_batch(websocket, sent);
 	while (batch->count > 0)
