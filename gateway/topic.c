@@ -15,7 +15,8 @@
 
 #define FAN_OUT_SLICE                                                                    \
 	1000 /* subscriptions told per turn of the loop; docs/benchmarks.md */
-#define LOOK_AHEAD 8 /* subscriptions; beyond, the first would be out of the cache again */
+#define LOOK_AHEAD                                                                       \
+	8 /* subscriptions; beyond, the first would be out of the cache again */
 #define SUBSCRIPTIONS_LEAST 2 /* that there is room for */
 
 /* By name: catalogs come and go. */
@@ -80,7 +81,7 @@ struct topic {
 	char *text;       /* the content where it is a text; else it lies in the frame */
 	int64_t answered_at_ms; /* what is being served came with this answer; 0: none */
 	bool awaits_content;    /* somebody was not served: it has to be read first */
-	bool read_first;  /* somebody claims to hold something newer */
+	bool read_first;        /* somebody claims to hold something newer */
 	char address[];
 };
 
@@ -209,7 +210,7 @@ static void look_ahead(const struct topic *topic)
 	for (uint32_t place = topic->told_count; place < end; place++) {
 		const struct subscription *subscription = topic->subscriptions[place];
 
-		if (subscription->on_soon != NULL)
+		if (!subscription->paused && subscription->on_soon != NULL)
 			subscription->on_soon(subscription);
 	}
 }

@@ -37,13 +37,13 @@ struct subscription {
 	struct topic *topic; /* NULL while not subscribed */
 	subscription_owed_fn on_owed;
 	subscription_soon_fn on_soon; /* NULL: none; the owner may set it */
-	uint64_t version_given; /* what the subscriber holds; 0 for nothing */
-	uint32_t state_given;   /* serial of the last state handed over; 0 for none */
-	uint32_t place;         /* among the topic's subscriptions */
-	uint32_t interval_ms;   /* granted; 0: the default, which is not known */
-	uint32_t asked_ms;      /* 0: the default */
-	bool patches;           /* takes patches where it sits at their base */
-	bool paused;            /* by subscription_pause() only */
+	uint64_t version_given;       /* what the subscriber holds; 0 for nothing */
+	uint32_t state_given; /* serial of the last state handed over; 0 for none */
+	uint32_t place;       /* among the topic's subscriptions */
+	uint32_t interval_ms; /* granted; 0: the default, which is not known */
+	uint32_t asked_ms;    /* 0: the default */
+	bool patches;         /* takes patches where it sits at their base */
+	bool paused;          /* by subscription_pause() only */
 };
 
 /** By Redis's clock, ms since 1970; 0: not known. */

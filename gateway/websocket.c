@@ -18,7 +18,7 @@
 #define MESSAGE_LEAST 512 /* bytes reserved for a message that comes in pieces */
 #define FRAGMENT_HEADER_MAX 10
 #define REST_MAX_BYTES (FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX)
-#define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
+#define CLOSE_REASON_MAX 123       /* RFC 6455, 5.5 */
 #define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
 
 #define BATCH_FRAMES_MAX 64
@@ -51,24 +51,26 @@ struct websocket {
 	bool behind;           /* waits to be writable */
 	bool closing;          /* no more data in either direction */
 	bool killed;
-	bool ignoring; /* the rest of the message being received */
+	bool ignoring;           /* the rest of the message being received */
 	uint32_t refused_in_row; /* because there were too many messages */
 	struct client client;
-	struct list in_all;
 
-	size_t partial_sent; /* of its payload */
-	char *message;       /* what has come of one in several pieces */
+	/* What the walk needs. */
+	struct list in_all;
+	int64_t message_since_ms; /* 0: none is half received */
+	int64_t heard_at_ms;
+	int64_t pinged_at_ms; /* 0: no pong is awaited */
+
+	char *message; /* what has come of one in several pieces */
 	size_t message_length;
 	size_t message_capacity;
-	int64_t message_since_ms; /* 0: none is half received */
-	int64_t allowance_us;     /* when the messages so far would be evenly spent */
+	int64_t allowance_us; /* when the messages so far would be evenly spent */
+	size_t partial_sent;  /* of its payload */
 
-	const char *close_reason;
 	uint16_t close_code; /* still to be sent; 0: none */
+	const char *close_reason;
 
 	int64_t connected_at_ms;
-	int64_t heard_at_ms;
-	int64_t pinged_at_ms;    /* 0: no pong is awaited */
 	int64_t behind_since_ms; /* or since it last took something */
 	int64_t closing_since_ms;
 	struct taking taking;
@@ -152,14 +154,13 @@ static size_t send_parts(struct websocket *websocket, struct iovec *parts, size_
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 
-	return judge(websocket,
-		sendmsg(websocket->connection->fd, &message, SEND_FLAGS));
+	return judge(websocket, sendmsg(websocket->connection->fd, &message, SEND_FLAGS));
 }
 
 static bool send_whole(struct websocket *websocket, unsigned char *bytes, size_t length)
 {
-	size_t sent = judge(websocket,
-		send(websocket->connection->fd, bytes, length, SEND_FLAGS));
+	size_t sent = judge(
+		websocket, send(websocket->connection->fd, bytes, length, SEND_FLAGS));
 
 	if (sent == 0)
 		return false;
