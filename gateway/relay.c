@@ -131,7 +131,7 @@ static void doubt(
 
 	if (topic_doubt_code(topic) != NULL && strcmp(topic_doubt_code(topic), code) == 0)
 		return;
-	link->doubted_at_ms = membership_redis_ms(relay->membership);
+	link->doubted_at_ms = clock_now_ms(relay->clock);
 	suspect(relay, topic);
 	topic_doubt(topic, code, message, clock_wall_ms(relay->clock));
 }
@@ -252,6 +252,13 @@ static void judge_ownerless(struct relay *relay, struct topic *topic)
 		doubt(relay, topic, "no_poller", "no poller has taken this resource");
 }
 
+/* By ages: at @since_ms, monotonic, Redis's clock may have been unknown. */
+static bool checked_since(struct relay *relay, int64_t checked_at_ms, int64_t since_ms)
+{
+	return confirmed_within(
+		relay, checked_at_ms, clock_now_ms(relay->clock) - since_ms);
+}
+
 /* Decides whether we can vouch for @topic again, by what Redis just said of it. */
 static void judge(
 	struct relay *relay, struct topic *topic, bool owned, int64_t checked_at_ms)
@@ -266,7 +273,7 @@ static void judge(
 	link->ownerless_since_ms = 0;
 	if (topic_revision(topic) != 0 &&
 		(topic_doubt_code(topic) == NULL ||
-			checked_at_ms >= link->doubted_at_ms ||
+			checked_since(relay, checked_at_ms, link->doubted_at_ms) ||
 			confirmed_within(relay, checked_at_ms,
 				topic_interval_ms(topic) + GRACE_MS)))
 		trust(topic);
@@ -355,10 +362,12 @@ static void on_read(int error, const redisReply *reply, void *user)
 	struct topic *topic =
 		topic_find(relay->topics, reading->address, strlen(reading->address));
 	struct change change = {.state = RESOURCE_UNKNOWN};
+	bool first;
 
 	free(reading);
 	if (topic == NULL)
 		return;
+	first = topic_revision(topic) == 0;
 	topic_relay_link(topic)->reading = false;
 	if (relay->told_unavailable)
 		doubt_redis(relay, topic);
@@ -367,6 +376,8 @@ static void on_read(int error, const redisReply *reply, void *user)
 		read_entry(&change, reply);
 	if (change.state != RESOURCE_UNKNOWN)
 		topic_apply(topic, &change);
+	if (first && !relay->told_unavailable)
+		judge_retained(relay, topic, &change, true);
 	if (topic_content(topic).start != NULL)
 		topic_was_read(topic);
 	else
@@ -490,8 +501,9 @@ static void on_unregistered(int error, const redisReply *reply, void *user)
 			continue;
 		if (done)
 			set_registered(relay, topic_relay_link(topic), false);
+		/* Somebody came back; the channel may have gone with a connection. */
 		if (topic_interest(topic).subscribers > 0)
-			link_enter(relay, topic, LINK_WAITING);
+			listen_to(relay, topic);
 		else if (done)
 			stop_listening(relay, topic);
 		else
