@@ -6,10 +6,11 @@ import re
 import statistics
 import time
 
-from stage import BUILD, sleep
+from stage import BUILD, sleep, until_now
 
 SCRIPT = re.compile(r'\{"(\w+)", "([0-9a-f]{40})"')
 SHORT_US = 20  # longer than one command on a key takes
+REST_S = 0.005  # longer than any process pauses in its work
 
 
 def cpu_s(pid):
@@ -19,6 +20,23 @@ def cpu_s(pid):
     """
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def await_rest(process):
+    """Waits until it is done with what it was given: it sleeps, and went on sleeping."""
+    pid = process.pid
+
+    def look():
+        stats = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
+        states = {stat.read_text().rpartition(") ")[2][0] for stat in stats}
+        return states == {"S"}, cpu_s(pid)
+
+    def rests():
+        before = look()
+        time.sleep(REST_S)
+        return before[0] and look() == before
+
+    until_now(rests, f"{process.name} rests", 30)
 
 
 def memory_bytes(pid):
