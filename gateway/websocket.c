@@ -61,9 +61,9 @@ struct websocket {
 	int64_t heard_at_ms;
 	int64_t pinged_at_ms; /* 0: no pong is awaited */
 
-	char *message; /* what has come of one in several pieces */
-	size_t message_length;
-	size_t message_capacity;
+	char *message;           /* what has come of one in several pieces */
+	uint32_t message_length; /* within message_max_bytes */
+	uint32_t message_capacity;
 	int64_t allowance_us; /* when the messages so far would be evenly spent */
 	size_t partial_sent;  /* of its payload */
 
@@ -472,9 +472,9 @@ static void ignore_rest(
 	client_refuse(&websocket->client, NULL, 0, &refusal);
 }
 
-static bool make_room(struct websocket *websocket, size_t length, size_t most)
+static bool make_room(struct websocket *websocket, uint32_t length, uint32_t most)
 {
-	size_t capacity = websocket->message_capacity;
+	uint32_t capacity = websocket->message_capacity;
 	char *message;
 
 	if (capacity >= length)
@@ -496,7 +496,7 @@ static bool make_room(struct websocket *websocket, size_t length, size_t most)
 static void take_piece(
 	struct websocket *websocket, const char *bytes, size_t length, bool last)
 {
-	size_t most = websocket->client.shared->limits.message_max_bytes;
+	uint32_t most = websocket->client.shared->limits.message_max_bytes;
 	size_t total = websocket->message_length + length;
 
 	if (total > most) {
@@ -508,13 +508,13 @@ static void take_piece(
 		take_message(websocket, bytes, length);
 		return;
 	}
-	if (!make_room(websocket, total, most)) {
+	if (!make_room(websocket, (uint32_t)total, most)) {
 		kill_it(websocket, "out of memory");
 		return;
 	}
 	if (length > 0)
 		memcpy(websocket->message + websocket->message_length, bytes, length);
-	websocket->message_length = total;
+	websocket->message_length = (uint32_t)total;
 	if (websocket->message_since_ms == 0)
 		websocket->message_since_ms = now_ms(websocket);
 	if (!last)
