@@ -510,12 +510,13 @@ static bool owes_state(const struct topic *topic, const struct subscription *sub
 static struct frame *owed_state(
 	struct topic *topic, const struct subscription *subscription)
 {
-	bool lacks =
-		subscription->version_given == 0 && owes_version(topic, subscription);
-	struct frame **frame = lacks ? &topic->no_content : &topic->state;
+	struct frame **frame;
+	bool lacks;
 
 	if (!owes_state(topic, subscription))
 		return NULL;
+	lacks = subscription->version_given == 0 && owes_version(topic, subscription);
+	frame = lacks ? &topic->no_content : &topic->state;
 	if (*frame == NULL)
 		*frame = protocol_state_frame(topic->address,
 			lacks ? RESOURCE_ERROR : topic_state(topic), topic_error(topic));
@@ -540,12 +541,11 @@ struct frame *subscription_owed(struct subscription *subscription)
 	if (!owes_version(topic, subscription))
 		return owed_state(topic, subscription);
 	frame = pick_version(topic, subscription);
-	if (frame == NULL) {
-		topic->awaits_content = true;
-		topic->feeder->events.needed(topic, topic->feeder->user);
-	}
-	return awaits_redis(topic, subscription) ? owed_state(topic, subscription)
-						 : frame;
+	if (frame != NULL)
+		return frame;
+	topic->awaits_content = true;
+	topic->feeder->events.needed(topic, topic->feeder->user);
+	return awaits_redis(topic, subscription) ? owed_state(topic, subscription) : NULL;
 }
 
 bool subscription_is_next(const struct subscription *subscription)
