@@ -6,11 +6,12 @@ import re
 import statistics
 import time
 
-from stage import BUILD, sleep, until_now
+from stage import BUILD, sleep
 
 SCRIPT = re.compile(r'\{"(\w+)", "([0-9a-f]{40})"')
 SHORT_US = 20  # longer than one command on a key takes
 REST_S = 0.005  # longer than any process pauses in its work
+AWAIT_REST_S = 30
 
 
 def cpu_s(pid):
@@ -22,21 +23,24 @@ def cpu_s(pid):
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
+def state_of(pid):
+    """Whether all its threads sleep, and what CPU they have had."""
+    stats = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
+    letters = {stat.read_text().rpartition(") ")[2][0] for stat in stats}
+    return letters == {"S"}, cpu_s(pid)
+
+
 def await_rest(process):
     """Waits until it is done with what it was given: it sleeps, and went on sleeping."""
-    pid = process.pid
-
-    def look():
-        stats = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
-        states = {stat.read_text().rpartition(") ")[2][0] for stat in stats}
-        return states == {"S"}, cpu_s(pid)
-
-    def rests():
-        before = look()
+    end = time.monotonic() + AWAIT_REST_S
+    before = state_of(process.pid)
+    while True:
         time.sleep(REST_S)
-        return before[0] and look() == before
-
-    until_now(rests, f"{process.name} rests", 30)
+        now = state_of(process.pid)
+        if now == before and now[0]:
+            return
+        assert time.monotonic() < end, f"{process.name} does not rest"
+        before = now
 
 
 def memory_bytes(pid):
