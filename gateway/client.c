@@ -12,8 +12,8 @@
 struct hold {
 	struct subscription subscription;
 	struct client *client;
-	struct list in_client;
 	struct list in_owing;
+	struct list in_client;
 	int64_t refreshed_at_ms; /* 0: never */
 	uint32_t serial;         /* of the message that last subscribed to it */
 };
@@ -161,18 +161,29 @@ static void flush_changed(struct hold *hold)
 static void on_owed(struct subscription *subscription)
 {
 	struct hold *hold = container_of(subscription, struct hold, subscription);
+	struct client *client = hold->client;
 
-	if (!list_empty(&hold->in_owing)) {
-		metrics_add(hold->client->shared->metrics, METRIC_CONFLATED, 1);
-		return;
-	}
-	if (list_empty(&hold->client->owing) &&
-		topics_fanning_out(relay_topics(hold->client->shared->relay)) > 1)
+	if (!list_empty(&hold->in_owing))
+		metrics_add(client->shared->metrics, METRIC_CONFLATED, 1);
+	else if (list_empty(&client->owing) &&
+		topics_fanning_out(relay_topics(client->shared->relay)) > 1)
 		flush_changed(hold);
-	else {
+	else if (!list_empty(&client->owing) || !list_empty(&client->answers)) {
 		owe(hold);
-		client_flush(hold->client);
-	}
+		client_flush(client);
+	} else if (!send_owed(hold)) /* the usual case: nothing else waits */
+		owe(hold);
+}
+
+/* Nothing goes out soon to who waits already. */
+static void on_soon(const struct subscription *subscription)
+{
+	const struct hold *hold = container_of(subscription, struct hold, subscription);
+	const struct client *client = hold->client;
+
+	if (list_empty(&hold->in_owing) && list_empty(&client->answers) &&
+		client->wire->soon != NULL)
+		client->wire->soon(client);
 }
 
 /* ---- subscriptions ---- */
@@ -239,6 +250,7 @@ static bool subscribe_new(struct client *client, const struct client_wish *wish,
 			"this connection has as many subscriptions as it may have");
 	hold = xcalloc(1, sizeof(*hold));
 	hold->client = client;
+	hold->subscription.on_soon = on_soon;
 	list_init(&hold->in_owing);
 	subscription_pause(&hold->subscription, client->paused);
 	if (topic_subscribe(relay_topics(shared->relay), address->text, &target,

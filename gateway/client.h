@@ -53,19 +53,23 @@ struct client_wire {
 	 * latest in let_go(). Both NULL where the wire gains nothing by it. */
 	void (*hold_back)(struct client *client);
 	void (*let_go)(struct client *client);
+	/* Reads what send() will need: see subscription_soon_fn. NULL: the wire gains
+	 * nothing by it. */
+	void (*soon)(const struct client *client);
 	/* The client takes too little: end the connection. */
 	void (*drop)(struct client *client, const char *reason);
 };
 
 /** Embedded in its wire. */
 struct client {
+	/* What a delivery needs comes first. */
 	struct client_shared *shared;
 	const struct client_wire *wire;
-	struct list holds; /* its subscriptions */
 	struct list owing; /* those that are owed something, the longest waiting first */
 	struct list answers; /* that wait to be sent */
-	size_t answer_count;
-	size_t answer_bytes;
+	struct list holds;   /* its subscriptions */
+	uint32_t answer_count;
+	uint32_t answer_bytes;
 	uint32_t hold_count;
 	uint32_t serial; /* of the message being handled */
 	bool single;     /* each subscribe replaces the one before */

@@ -14,7 +14,9 @@
 #include <uthash.h>
 
 #define FAN_OUT_SLICE                                                                    \
-	1000 /* subscriptions told per turn of the loop; docs/benchmarks.md */
+	1000         /* subscriptions told per turn of the loop; docs/benchmarks.md */
+#define LOOK_AHEAD 8 /* subscriptions; 4 and 16 take longer */
+#define SUBSCRIPTIONS_LEAST 2 /* that there is room for */
 
 /* By name: catalogs come and go. */
 struct provider_count {
@@ -51,10 +53,12 @@ struct topic {
 	bool replaced; /* another has its address and its subscriptions */
 	struct relay_link link;
 
-	struct list subscriptions;
+	struct subscription **subscriptions;
 	uint32_t subscription_count;
+	uint32_t subscription_capacity;
 	uint32_t visible_count; /* not paused */
-	struct list cursor;     /* among the subscriptions while fanning out */
+	uint32_t told_count;    /* the first so many have been told, while fanning out */
+	bool fanning_out;
 	struct clock_timer fan_out;
 
 	uint64_t version; /* the newest known; its content may not be here */
@@ -78,7 +82,7 @@ struct topic {
 	char *text;       /* the content where it is a text; else it lies in the frame */
 	int64_t answered_at_ms; /* what is being served came with this answer; 0: none */
 	bool awaits_content;    /* somebody was not served: it has to be read first */
-	bool read_first;  /* somebody claims to hold something newer */
+	bool read_first;        /* somebody claims to hold something newer */
 	char address[];
 };
 
@@ -190,15 +194,10 @@ static void count_one_less(struct topic_table *table, const char *provider)
 
 /* ---- fan-out ---- */
 
-static bool is_fanning_out(const struct topic *topic)
-{
-	return !list_empty(&topic->cursor);
-}
-
 static void stop_fan_out(struct topic *topic)
 {
-	topic->table->fanning_out -= is_fanning_out(topic);
-	list_remove(&topic->cursor);
+	topic->table->fanning_out -= topic->fanning_out;
+	topic->fanning_out = false;
 	clock_timer_stop(&topic->fan_out);
 }
 
@@ -213,23 +212,36 @@ static void all_served(struct topic *topic)
 	topic->answered_at_ms = 0;
 }
 
-/* Tells the next slice of subscriptions, those behind the cursor first. */
+/* At those that are told next, all at once: see subscription_soon_fn. */
+static void look_ahead(const struct topic *topic)
+{
+	uint32_t left = topic->subscription_count - topic->told_count;
+	uint32_t end = topic->told_count + (left < LOOK_AHEAD ? left : LOOK_AHEAD);
+
+	for (uint32_t place = topic->told_count; place < end; place++) {
+		const struct subscription *subscription = topic->subscriptions[place];
+
+		if (!subscription->paused && subscription->on_soon != NULL)
+			subscription->on_soon(subscription);
+	}
+}
+
+/* Tells the next slice of subscriptions. */
 static void fan_out_slice(struct topic *topic)
 {
 	for (int told = 0; told < FAN_OUT_SLICE; told++) {
-		struct list *link = topic->cursor.next;
 		struct subscription *subscription;
 
-		if (link == &topic->subscriptions) {
+		if (topic->told_count == topic->subscription_count) {
 			stop_fan_out(topic);
 			all_served(topic);
 			return;
 		}
-		/* Moved on first: the callback may drop any subscription, this one too.
+		if (told % LOOK_AHEAD == 0)
+			look_ahead(topic);
+		/* Counted first: the callback may drop any subscription, this one too.
 		 */
-		list_remove(&topic->cursor);
-		list_append(link->next, &topic->cursor);
-		subscription = container_of(link, struct subscription, in_topic);
+		subscription = topic->subscriptions[topic->told_count++];
 		if (!subscription->paused)
 			subscription->on_owed(subscription);
 	}
@@ -247,9 +259,9 @@ static void on_fan_out(struct clock_timer *timer)
  */
 static void fan_out(struct topic *topic)
 {
-	topic->table->fanning_out += !is_fanning_out(topic);
-	list_remove(&topic->cursor);
-	list_append(topic->subscriptions.next, &topic->cursor);
+	topic->table->fanning_out += !topic->fanning_out;
+	topic->fanning_out = true;
+	topic->told_count = 0;
 	clock_timer_start_in(&topic->fan_out, 0);
 }
 
@@ -276,8 +288,6 @@ static struct topic *topic_new(struct topic_table *table, const char *address,
 	topic->interval = target->interval;
 	topic->asking_ms = UINT32_MAX;
 	topic->state_serial = 1;
-	list_init(&topic->subscriptions);
-	list_init(&topic->cursor);
 	clock_timer_init(&topic->fan_out, table->clock, on_fan_out);
 	relay_link_init(&topic->link);
 	HASH_ADD(hh, table->topics, address[0], (unsigned)length, topic);
@@ -299,6 +309,7 @@ void topic_forget(struct topic *topic)
 	frame_release(topic->patch);
 	frame_release(topic->state);
 	frame_release(topic->no_content);
+	free(topic->subscriptions);
 	free(topic->raw_provider);
 	free(topic->media_type);
 	free(topic->text);
@@ -308,6 +319,42 @@ void topic_forget(struct topic *topic)
 }
 
 /* ---- subscriptions ---- */
+
+static void set_capacity(struct topic *topic, uint32_t capacity)
+{
+	topic->subscriptions = xreallocarray(
+		topic->subscriptions, capacity, sizeof(*topic->subscriptions));
+	topic->subscription_capacity = capacity;
+}
+
+static void put(struct topic *topic, uint32_t place, struct subscription *subscription)
+{
+	topic->subscriptions[place] = subscription;
+	subscription->place = place;
+}
+
+static void add(struct topic *topic, struct subscription *subscription)
+{
+	uint32_t capacity = topic->subscription_capacity;
+
+	if (topic->subscription_count == capacity)
+		set_capacity(topic, capacity > 0 ? capacity * 2 : SUBSCRIPTIONS_LEAST);
+	put(topic, topic->subscription_count++, subscription);
+}
+
+/* The last takes its place. Those that were told stay in front. */
+static void take_out(struct topic *topic, const struct subscription *subscription)
+{
+	uint32_t capacity = topic->subscription_capacity, place = subscription->place;
+
+	if (topic->fanning_out && place < topic->told_count) {
+		put(topic, place, topic->subscriptions[--topic->told_count]);
+		place = topic->told_count;
+	}
+	put(topic, place, topic->subscriptions[--topic->subscription_count]);
+	if (capacity > SUBSCRIPTIONS_LEAST && topic->subscription_count < capacity / 4)
+		set_capacity(topic, capacity / 2);
+}
 
 static uint32_t granted_interval(const struct topic *topic, uint32_t asked_ms)
 {
@@ -374,8 +421,7 @@ enum topic_outcome topic_subscribe(struct topic_table *table, const char *addres
 	subscription->on_owed = on_owed;
 	subscription->asked_ms = interval_ms;
 	subscription->interval_ms = granted_interval(topic, interval_ms);
-	list_append(&topic->subscriptions, &subscription->in_topic);
-	topic->subscription_count++;
+	add(topic, subscription);
 	table->subscription_count++;
 	if (!subscription->paused)
 		topic->visible_count++;
@@ -389,9 +435,8 @@ void topic_unsubscribe(struct subscription *subscription)
 
 	if (topic == NULL)
 		return;
-	list_remove(&subscription->in_topic);
+	take_out(topic, subscription);
 	subscription->topic = NULL;
-	topic->subscription_count--;
 	topic->table->subscription_count--;
 	if (!subscription->paused)
 		topic->visible_count--;
@@ -485,12 +530,13 @@ static bool owes_state(const struct topic *topic, const struct subscription *sub
 static struct frame *owed_state(
 	struct topic *topic, const struct subscription *subscription)
 {
-	bool lacks =
-		subscription->version_given == 0 && owes_version(topic, subscription);
-	struct frame **frame = lacks ? &topic->no_content : &topic->state;
+	struct frame **frame;
+	bool lacks;
 
 	if (!owes_state(topic, subscription))
 		return NULL;
+	lacks = subscription->version_given == 0 && owes_version(topic, subscription);
+	frame = lacks ? &topic->no_content : &topic->state;
 	if (*frame == NULL)
 		*frame = protocol_state_frame(topic->address,
 			lacks ? RESOURCE_ERROR : topic_state(topic), topic_error(topic));
@@ -501,8 +547,8 @@ static struct frame *owed_state(
 static bool awaits_redis(
 	const struct topic *topic, const struct subscription *subscription)
 {
-	return pick_version(topic, subscription) == NULL && topic->doubt != NULL &&
-		strcmp(topic->doubt, "redis_unavailable") == 0;
+	return topic->doubt != NULL && strcmp(topic->doubt, "redis_unavailable") == 0 &&
+		pick_version(topic, subscription) == NULL;
 }
 
 struct frame *subscription_owed(struct subscription *subscription)
@@ -515,18 +561,17 @@ struct frame *subscription_owed(struct subscription *subscription)
 	if (!owes_version(topic, subscription))
 		return owed_state(topic, subscription);
 	frame = pick_version(topic, subscription);
-	if (frame == NULL) {
-		topic->awaits_content = true;
-		topic->feeder->events.needed(topic, topic->feeder->user);
-	}
-	return awaits_redis(topic, subscription) ? owed_state(topic, subscription)
-						 : frame;
+	if (frame != NULL)
+		return frame;
+	topic->awaits_content = true;
+	topic->feeder->events.needed(topic, topic->feeder->user);
+	return awaits_redis(topic, subscription) ? owed_state(topic, subscription) : NULL;
 }
 
 bool subscription_is_next(const struct subscription *subscription)
 {
 	return subscription->topic != NULL && !subscription->paused &&
-		is_fanning_out(subscription->topic);
+		subscription->topic->fanning_out;
 }
 
 static bool owes_state_first(
@@ -678,12 +723,9 @@ static uint32_t fastest_granted_ms(const struct topic *topic)
 {
 	uint32_t fastest_ms = UINT32_MAX;
 
-	list_each (link, &topic->subscriptions) {
-		const struct subscription *subscription;
+	for (uint32_t place = 0; place < topic->subscription_count; place++) {
+		const struct subscription *subscription = topic->subscriptions[place];
 
-		if (link == &topic->cursor)
-			continue;
-		subscription = container_of(link, struct subscription, in_topic);
 		if (!subscription->paused && subscription->interval_ms != 0 &&
 			subscription->interval_ms < fastest_ms)
 			fastest_ms = subscription->interval_ms;
@@ -871,12 +913,9 @@ int topic_apply(struct topic *topic, const struct change *change)
 static void correct_those_ahead(struct topic *topic)
 {
 	topic->read_first = false;
-	list_each (link, &topic->subscriptions) {
-		struct subscription *subscription;
+	for (uint32_t place = 0; place < topic->subscription_count; place++) {
+		struct subscription *subscription = topic->subscriptions[place];
 
-		if (link == &topic->cursor)
-			continue;
-		subscription = container_of(link, struct subscription, in_topic);
 		if (subscription->version_given > topic->version)
 			subscription->version_given = 0;
 	}
@@ -936,12 +975,9 @@ const char *topic_doubt_code(const struct topic *topic)
 
 static void grant_again(struct topic *topic)
 {
-	list_each (link, &topic->subscriptions) {
-		struct subscription *subscription;
+	for (uint32_t place = 0; place < topic->subscription_count; place++) {
+		struct subscription *subscription = topic->subscriptions[place];
 
-		if (link == &topic->cursor)
-			continue;
-		subscription = container_of(link, struct subscription, in_topic);
 		subscription->interval_ms =
 			granted_interval(topic, subscription->asked_ms);
 	}

@@ -18,10 +18,11 @@
 #define MESSAGE_LEAST 512 /* bytes reserved for a message that comes in pieces */
 #define FRAGMENT_HEADER_MAX 10
 #define REST_MAX_BYTES (FRAGMENT_HEADER_MAX + WEBSOCKET_FRAGMENT_MAX)
-#define CLOSE_REASON_MAX 123 /* RFC 6455, 5.5 */
+#define CLOSE_REASON_MAX 123       /* RFC 6455, 5.5 */
 #define CLOSE_SERVICE_RESTART 1012 /* IANA's registry of close codes */
 
 #define BATCH_FRAMES_MAX 64
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 /* Frames that go out with one system call, all of one client. */
 struct batch {
@@ -43,31 +44,33 @@ struct websockets {
 };
 
 struct websocket {
-	struct client client;
+	/* What a delivery needs comes first, and with the beginning of the client. */
 	struct connection *connection;
 	struct websockets *websockets;
-	struct list in_all;
-
-	char *message; /* what has come of one in several pieces */
-	size_t message_length;
-	size_t message_capacity;
-	int64_t message_since_ms; /* 0: none is half received */
-	int64_t allowance_us;     /* when the messages so far would be evenly spent */
-	uint32_t refused_in_row;  /* because there were too many */
-	bool ignoring;            /* the rest of the message being received */
-
 	struct frame *partial; /* being sent in fragments */
-	size_t partial_sent;   /* of its payload */
 	bool behind;           /* waits to be writable */
 	bool closing;          /* no more data in either direction */
 	bool killed;
+	bool ignoring;           /* the rest of the message being received */
+	uint32_t refused_in_row; /* because there were too many messages */
+	struct client client;
+
+	/* What the walk needs. */
+	struct list in_all;
+	int64_t message_since_ms; /* 0: none is half received */
+	int64_t heard_at_ms;
+	int64_t pinged_at_ms; /* 0: no pong is awaited */
+
+	char *message;           /* what has come of one in several pieces */
+	uint32_t message_length; /* within message_max_bytes */
+	uint32_t message_capacity;
+	int64_t allowance_us; /* when the messages so far would be evenly spent */
+	size_t partial_sent;  /* of its payload */
 
 	uint16_t close_code; /* still to be sent; 0: none */
 	const char *close_reason;
 
 	int64_t connected_at_ms;
-	int64_t heard_at_ms;
-	int64_t pinged_at_ms;    /* 0: no pong is awaited */
 	int64_t behind_since_ms; /* or since it last took something */
 	int64_t closing_since_ms;
 	struct taking taking;
@@ -134,16 +137,10 @@ static bool may_send(const struct websocket *websocket)
 	return !websocket->closing && socket_is_free(websocket);
 }
 
-/* Bytes that went out at once: none if the client is behind, or gone. */
-static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t count)
+/* Of what send() or sendmsg() returned, the bytes that went out: none if the client is
+ * behind, or gone. */
+static size_t judge(struct websocket *websocket, ssize_t sent)
 {
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	int fd = websocket->connection->fd;
-	/* The usual case: the kernel copies no list of parts. */
-	ssize_t sent = count == 1 ? send(fd, parts->iov_base, parts->iov_len, flags)
-				  : sendmsg(fd, &message, flags);
-
 	if (sent > 0)
 		return (size_t)sent;
 	if (sent < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
@@ -153,10 +150,17 @@ static size_t send_now(struct websocket *websocket, struct iovec *parts, size_t 
 	return 0;
 }
 
+static size_t send_parts(struct websocket *websocket, struct iovec *parts, size_t count)
+{
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+
+	return judge(websocket, sendmsg(websocket->connection->fd, &message, SEND_FLAGS));
+}
+
 static bool send_whole(struct websocket *websocket, unsigned char *bytes, size_t length)
 {
-	struct iovec part = {bytes, length};
-	size_t sent = send_now(websocket, &part, 1);
+	size_t sent = judge(
+		websocket, send(websocket->connection->fd, bytes, length, SEND_FLAGS));
 
 	if (sent == 0)
 		return false;
@@ -205,7 +209,7 @@ static bool send_fragment(struct websocket *websocket)
 		header, length, websocket->partial_sent == 0, length == left);
 	parts[1].iov_base = frame->bytes + frame->header_length + websocket->partial_sent;
 	parts[1].iov_len = length;
-	sent = send_now(websocket, parts, 2);
+	sent = send_parts(websocket, parts, 2);
 	if (sent == 0)
 		return false;
 	if (sent < parts[0].iov_len + length)
@@ -255,7 +259,7 @@ static void send_batch(struct websocket *websocket)
 	for (size_t i = 0; i < batch->count; i++)
 		parts[i] =
 			(struct iovec){batch->frames[i]->bytes, batch->frames[i]->length};
-	sent = send_now(websocket, parts, batch->count);
+	sent = send_parts(websocket, parts, batch->count);
 	if (sent < batch->length && !websocket->killed)
 		leave_rest_of_batch(websocket, sent);
 	while (batch->count > 0)
@@ -307,6 +311,11 @@ static bool wire_send(struct client *client, struct frame *frame,
 	return true;
 }
 
+static void wire_soon(const struct client *client)
+{
+	(void)may_send(container_of(client, struct websocket, client));
+}
+
 static void wire_drop(struct client *client, const char *reason)
 {
 	struct websocket *websocket = container_of(client, struct websocket, client);
@@ -318,6 +327,7 @@ static const struct client_wire wire = {
 	.send = wire_send,
 	.hold_back = wire_hold_back,
 	.let_go = wire_let_go,
+	.soon = wire_soon,
 	.drop = wire_drop,
 };
 
@@ -462,9 +472,9 @@ static void ignore_rest(
 	client_refuse(&websocket->client, NULL, 0, &refusal);
 }
 
-static bool make_room(struct websocket *websocket, size_t length, size_t most)
+static bool make_room(struct websocket *websocket, uint32_t length, uint32_t most)
 {
-	size_t capacity = websocket->message_capacity;
+	uint32_t capacity = websocket->message_capacity;
 	char *message;
 
 	if (capacity >= length)
@@ -486,7 +496,7 @@ static bool make_room(struct websocket *websocket, size_t length, size_t most)
 static void take_piece(
 	struct websocket *websocket, const char *bytes, size_t length, bool last)
 {
-	size_t most = websocket->client.shared->limits.message_max_bytes;
+	uint32_t most = websocket->client.shared->limits.message_max_bytes;
 	size_t total = websocket->message_length + length;
 
 	if (total > most) {
@@ -498,13 +508,13 @@ static void take_piece(
 		take_message(websocket, bytes, length);
 		return;
 	}
-	if (!make_room(websocket, total, most)) {
+	if (!make_room(websocket, (uint32_t)total, most)) {
 		kill_it(websocket, "out of memory");
 		return;
 	}
 	if (length > 0)
 		memcpy(websocket->message + websocket->message_length, bytes, length);
-	websocket->message_length = total;
+	websocket->message_length = (uint32_t)total;
 	if (websocket->message_since_ms == 0)
 		websocket->message_since_ms = now_ms(websocket);
 	if (!last)

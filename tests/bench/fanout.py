@@ -1,8 +1,11 @@
 """Fan-out: what one delivery costs a gateway, a bare server (floor.c), nchan and node's ws.
 
-Each has as many clients of one address; changes are published to them in turn, in passes,
-from Redis (nchan without it: by HTTP). What counts is the ratio to the floor inside of a
-pass: the host may be noisy. Servers run on one core, everything else on another.
+Each has as many clients of one address; changes are published to them in turn, in short
+passes, from Redis (nchan without it: by HTTP). What counts is the ratio to the floor inside
+of a pass: the host may be noisy. Where the kernel puts a thousand connections makes some 10 %,
+so there are several rounds, each with new processes; a figure is the median of the rounds, a
+round's that of its passes. Servers run on one core, everything else on another; clients stay
+awake while messages come, so that no server pays for waking them.
 """
 
 import itertools
@@ -10,25 +13,24 @@ import os
 import socket
 import statistics
 import sys
-import time
 
 from cores import CLIENT_CORE, SERVER_CORE, pin
 from fanout_servers import kinds
-from measure import Report, cpu_s, memory_bytes
+from measure import Report, await_rest, cpu_s, memory_bytes
 from stage import until_now
 
 SETTINGS = {
     "clients": "1000,10000",
     "sizes": "512,4096",
     "servers": "",  # default: all that can be had
-    "deliveries": 100000,  # of a pass
-    "passes": 5,
+    "deliveries": 10000,  # of a pass
+    "passes": 6,  # of a round
+    "rounds": 5,
     "burst": 10000,
     "at_once": 4000,  # of them; the kernel's queue (somaxconn) has 4096 places
 }
-# A fan-out must be over before the next: what it takes for each client, at the least.
-PAUSE_S = 0.000025
-PAUSE_LEAST_S = 0.03
+CONNECT_S = 60
+AWAKE_US = 2000  # longer than any server pauses in a fan-out
 
 
 def listens(server):
@@ -67,25 +69,34 @@ class Side:
         self.costs_us = []  # of a delivery, by pass
         self.server, self.publisher = start_server(stage, name, kind, size)
         empty = memory_bytes(self.server.pid)
-        self.swarm = start_swarm(stage, self.server, clients)
+        self.swarm = start_swarm(stage, self.server, clients, "--awake", AWAKE_US)
         self.make_ready()
         self.memory = (memory_bytes(self.server.pid) - empty) / clients
 
+    def saw(self, text):
+        return text in self.swarm.log()
+
     def make_ready(self):
         def ready():
-            self.publisher.publish()
-            time.sleep(max(PAUSE_LEAST_S, PAUSE_S * self.clients))
-            return "ready after" in self.swarm.log()
+            self.deliver()
+            return self.saw("ready after")
 
-        until_now(ready, f"all clients of {self.name} have content", 30)
+        connected = f"all clients of {self.name} are connected"
+        until_now(lambda: self.saw("connected after"), connected, CONNECT_S)
+        until_now(ready, f"all clients of {self.name} have content", CONNECT_S)
         self.swarm.measure_anew()
 
-    def run_pass(self, changes):
+    def deliver(self):
+        """One change, to the last of the clients; the server's CPU for it, in s."""
         before = cpu_s(self.server.pid)
-        for _ in range(changes):
-            self.publisher.publish()
-            time.sleep(max(PAUSE_LEAST_S, PAUSE_S * self.clients))
+        self.publisher.publish()
+        await_rest(self.server)
         used = cpu_s(self.server.pid) - before
+        await_rest(self.swarm)
+        return used
+
+    def run_pass(self, changes):
+        used = sum(self.deliver() for _ in range(changes))
         self.costs_us.append(used * 1e6 / changes / self.clients)
 
     def end(self, stage, report):
@@ -93,33 +104,56 @@ class Side:
         report.check_swarm(result)
         stage.stop(self.swarm)
         stage.stop(self.server)
-        return result
+        self.delay = result["last_client_delay"]
 
 
-def measure_deliveries(stage, settings, report, clients, size):
-    label = f"{clients} clients, {size} B"
+def run_round(stage, settings, report, clients, size):
+    """With new processes; what became of each side."""
     sides = [
         Side(stage, name, kind, clients, size)
         for name, kind in chosen(settings).items()
     ]
+    changes = max(1, settings["deliveries"] // clients)
+    # Always in this order, each after as long a rest: after one, TCP acknowledges every
+    # packet at once, and on loopback that is the sender's CPU.
     for _ in range(settings["passes"]):
         for side in sides:
-            side.run_pass(max(1, settings["deliveries"] // clients))
+            side.run_pass(changes)
     for side in sides:
-        result = side.end(stage, report)
-        report.spread(f"{label}: {side.name}", side.costs_us, "µs CPU per delivery")
-        if side is not sides[0]:
-            report.ratio(
-                f"{label}: {side.name} / floor", side.costs_us, sides[0].costs_us
-            )
+        side.end(stage, report)
+    return sides
+
+
+def measure_deliveries(stage, settings, report, clients, size):
+    label = f"{clients} clients, {size} B"
+    rounds = [
+        run_round(stage, settings, report, clients, size)
+        for _ in range(settings["rounds"])
+    ]
+    floors = [sides[0] for sides in rounds]
+    for place in range(len(rounds[0])):
+        sides = [sides[place] for sides in rounds]
+        name = sides[0].name
+        costs_us = [statistics.median(side.costs_us) for side in sides]
+        report.spread(f"{label}: {name}", costs_us, "µs CPU per delivery")
+        if place > 0:
+            ratios = [ratio_of(side, floor) for side, floor in zip(sides, floors)]
+            report.spread(f"{label}: {name} / floor", ratios, "x")
         report.plot(
             *("CPU per delivery, N clients of one resource", "bars", "µs"),
-            *("cpu", side.name, label, statistics.median(side.costs_us)),
+            *("cpu", name, label, statistics.median(costs_us)),
         )
-        delay = result["last_client_delay"]
-        report.add(f"{label}: {side.name}, last client, p50", delay["p50_ms"], "ms")
-        report.add(f"{label}: {side.name}, last client, p99", delay["p99_ms"], "ms")
-        report.add(f"{label}: {side.name}, memory", side.memory, "B per connection")
+        for quantile in ("p50", "p99"):
+            delay = statistics.median(side.delay[f"{quantile}_ms"] for side in sides)
+            report.add(f"{label}: {name}, last client, {quantile}", delay, "ms")
+        memory = statistics.median(side.memory for side in sides)
+        report.add(f"{label}: {name}, memory", memory, "B per connection")
+
+
+def ratio_of(side, floor):
+    """By pass."""
+    pairs = zip(side.costs_us, floor.costs_us)
+    return statistics.median(cost / least for cost, least in pairs)
 
 
 def measure_burst(stage, settings, report):

@@ -10,6 +10,8 @@ from stage import BUILD, sleep
 
 SCRIPT = re.compile(r'\{"(\w+)", "([0-9a-f]{40})"')
 SHORT_US = 20  # longer than one command on a key takes
+REST_S = 0.005  # longer than any process pauses in its work
+AWAIT_REST_S = 30
 
 
 def cpu_s(pid):
@@ -19,6 +21,26 @@ def cpu_s(pid):
     """
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def state_of(pid):
+    """Whether all its threads sleep, and what CPU they have had."""
+    stats = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
+    letters = {stat.read_text().rpartition(") ")[2][0] for stat in stats}
+    return letters == {"S"}, cpu_s(pid)
+
+
+def await_rest(process):
+    """Waits until it is done with what it was given: it sleeps, and went on sleeping."""
+    end = time.monotonic() + AWAIT_REST_S
+    before = state_of(process.pid)
+    while True:
+        time.sleep(REST_S)
+        now = state_of(process.pid)
+        if now == before and now[0]:
+            return
+        assert time.monotonic() < end, f"{process.name} does not rest"
+        before = now
 
 
 def memory_bytes(pid):

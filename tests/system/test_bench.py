@@ -25,7 +25,7 @@ SHORT = {
         "answer to last client, p99",
     ),
     "fanout": (
-        "servers=floor,gateway clients=20 sizes=512 deliveries=100 passes=1 burst=50",
+        "servers=floor,gateway clients=20 sizes=512 deliveries=100 passes=1 rounds=1 burst=50",
         "20 clients, 512 B: gateway / floor",
     ),
     "scale": (

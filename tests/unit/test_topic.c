@@ -18,6 +18,8 @@ struct viewer {
 	struct subscription subscription;
 	char last[256]; /* payload of the last frame */
 	int frames;
+	int told;  /* that it is owed something */
+	int soon;  /* that it will be told */
 	bool slow; /* takes nothing */
 };
 
@@ -102,7 +104,10 @@ static void take(struct viewer *viewer)
 
 static void on_owed(struct subscription *subscription)
 {
-	take((struct viewer *)subscription);
+	struct viewer *viewer = (struct viewer *)subscription;
+
+	viewer->told++;
+	take(viewer);
 }
 
 static struct topic *watch(struct fixture *fixture, struct viewer *viewer)
@@ -558,6 +563,63 @@ static void viewers_may_leave_while_a_change_goes_round(void **state)
 	free(viewers);
 }
 
+static void who_was_told_may_leave_before_the_others_are(void **state)
+{
+	struct fixture *fixture = *state;
+	struct viewer *viewers = xcalloc(VIEWERS_MAX, sizeof(*viewers));
+	struct topic *topic = NULL;
+	struct change change = {.revision = 7,
+		.version = 7,
+		.state = RESOURCE_FRESH,
+		.interval_ms = 1,
+		.content = {"[1]", 3}};
+
+	for (int i = 0; i < VIEWERS_MAX; i++)
+		topic = watch(fixture, &viewers[i]);
+	topic_apply(topic, &change);
+	clock_run(fixture->clock); /* one slice only */
+	for (int i = 0; i < VIEWERS_MAX; i += 3)
+		topic_unsubscribe(&viewers[i].subscription);
+	run(fixture);
+	for (int i = 0; i < VIEWERS_MAX; i++) {
+		if (viewers[i].subscription.topic != NULL)
+			assert_int_equal(viewers[i].told, 1);
+		assert_in_range(viewers[i].told, 0, 1);
+		topic_unsubscribe(&viewers[i].subscription);
+	}
+	assert_int_equal(topic_subscribers(topic), 0);
+	free(viewers);
+}
+
+static void on_soon(const struct subscription *subscription)
+{
+	struct viewer *viewer = (struct viewer *)subscription;
+
+	assert_int_equal(viewer->told, 0);
+	viewer->soon++;
+}
+
+static void whoever_is_told_next_is_looked_at_before(void **state)
+{
+	struct fixture *fixture = *state;
+	const int count = VIEWERS_MAX - 3; /* the last few are looked at, too */
+	struct viewer *viewers = xcalloc((size_t)count, sizeof(*viewers));
+	struct topic *topic = NULL;
+
+	for (int i = 0; i < count; i++) {
+		viewers[i].subscription.on_soon = on_soon;
+		topic = watch(fixture, &viewers[i]);
+		subscription_pause(&viewers[i].subscription, i % 5 == 0);
+	}
+	apply(fixture, topic, 7, RESOURCE_FRESH, "[1]", NULL);
+	for (int i = 0; i < count; i++) {
+		assert_int_equal(viewers[i].told, i % 5 != 0);
+		assert_int_equal(viewers[i].soon, viewers[i].told);
+		topic_unsubscribe(&viewers[i].subscription);
+	}
+	free(viewers);
+}
+
 static void a_newer_change_overtakes_one_that_is_still_going_round(void **state)
 {
 	struct fixture *fixture = *state;
@@ -666,6 +728,8 @@ int main(void)
 		TEST(what_comes_back_is_wanted_and_doubted_until_it_is_confirmed),
 		TEST(a_raw_address_counts_for_the_provider_it_belongs_to_now),
 		TEST(viewers_may_leave_while_a_change_goes_round),
+		TEST(who_was_told_may_leave_before_the_others_are),
+		TEST(whoever_is_told_next_is_looked_at_before),
 		TEST(a_newer_change_overtakes_one_that_is_still_going_round),
 		TEST(a_change_is_served_when_its_last_viewer_is),
 		TEST(a_change_whose_content_must_be_read_is_served_after_that),
