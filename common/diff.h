@@ -34,6 +34,7 @@ enum diff_outcome {
 	DIFF_PATCH = 0,	 /* @patch holds it */
 	DIFF_SAME = 1,	 /* equal in meaning, or only ignored parts differ */
 	DIFF_LARGER = 2, /* a patch would be as large as the new document: send that */
+	DIFF_CUT = 3,	 /* that depends on what document_narrow() has left out */
 };
 
 /**
