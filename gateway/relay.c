@@ -131,7 +131,7 @@ static void doubt(
 
 	if (topic_doubt_code(topic) != NULL && strcmp(topic_doubt_code(topic), code) == 0)
 		return;
-	link->doubted_at_ms = membership_redis_ms(relay->membership);
+	link->doubted_at_ms = clock_now_ms(relay->clock);
 	suspect(relay, topic);
 	topic_doubt(topic, code, message, clock_wall_ms(relay->clock));
 }
@@ -252,6 +252,25 @@ static void judge_ownerless(struct relay *relay, struct topic *topic)
 		doubt(relay, topic, "no_poller", "no poller has taken this resource");
 }
 
+/* How old a check may be of what is fresh: notes and sweeps are late, polls fail. */
+static int64_t oldest_check_ms(const struct relay *relay, struct topic *topic)
+{
+	return NOTED_MS + sweep_length_ms(relay) + 3 * (int64_t)topic_pace_ms(topic);
+}
+
+/* By ages: at the time of the doubt Redis's clock may have been unknown. */
+static bool dispels_doubt(struct relay *relay, struct topic *topic, int64_t checked_at_ms)
+{
+	int64_t doubted_for_ms =
+		clock_now_ms(relay->clock) - topic_relay_link(topic)->doubted_at_ms;
+
+	return (confirmed_within(relay, checked_at_ms, doubted_for_ms) &&
+		       confirmed_within(
+			       relay, checked_at_ms, oldest_check_ms(relay, topic))) ||
+		confirmed_within(
+			relay, checked_at_ms, topic_interval_ms(topic) + GRACE_MS);
+}
+
 /* Decides whether we can vouch for @topic again, by what Redis just said of it. */
 static void judge(
 	struct relay *relay, struct topic *topic, bool owned, int64_t checked_at_ms)
@@ -266,9 +285,7 @@ static void judge(
 	link->ownerless_since_ms = 0;
 	if (topic_revision(topic) != 0 &&
 		(topic_doubt_code(topic) == NULL ||
-			checked_at_ms >= link->doubted_at_ms ||
-			confirmed_within(relay, checked_at_ms,
-				topic_interval_ms(topic) + GRACE_MS)))
+			dispels_doubt(relay, topic, checked_at_ms)))
 		trust(topic);
 }
 
@@ -277,16 +294,18 @@ static void judge(
 static void judge_age(struct topic *topic, void *user)
 {
 	struct relay *relay = user;
-	int64_t most_ms = NOTED_MS + sweep_length_ms(relay);
+	int64_t age_ms =
+		membership_redis_ms(relay->membership) - topic_checked_at_ms(topic);
+	int64_t most_ms;
 
-	if (topic_state(topic) != RESOURCE_FRESH ||
-		confirmed_within(relay, topic_checked_at_ms(topic), most_ms - AGE_MS))
+	/* Cheap for most of them. */
+	if (topic_state(topic) != RESOURCE_FRESH || age_ms <= NOTED_MS)
 		return;
-	most_ms += 3 * (int64_t)topic_pace_ms(topic);
-	if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms))
+	most_ms = oldest_check_ms(relay, topic);
+	if (age_ms > most_ms)
 		doubt(relay, topic, "unconfirmed",
 			"nothing has checked the content for three intervals");
-	else if (!confirmed_within(relay, topic_checked_at_ms(topic), most_ms - AGE_MS))
+	else if (age_ms > most_ms - AGE_MS)
 		suspect(relay, topic);
 }
 
@@ -355,10 +374,12 @@ static void on_read(int error, const redisReply *reply, void *user)
 	struct topic *topic =
 		topic_find(relay->topics, reading->address, strlen(reading->address));
 	struct change change = {.state = RESOURCE_UNKNOWN};
+	bool first;
 
 	free(reading);
 	if (topic == NULL)
 		return;
+	first = topic_revision(topic) == 0;
 	topic_relay_link(topic)->reading = false;
 	if (relay->told_unavailable)
 		doubt_redis(relay, topic);
@@ -367,6 +388,8 @@ static void on_read(int error, const redisReply *reply, void *user)
 		read_entry(&change, reply);
 	if (change.state != RESOURCE_UNKNOWN)
 		topic_apply(topic, &change);
+	if (first && !relay->told_unavailable)
+		judge_retained(relay, topic, &change, true);
 	if (topic_content(topic).start != NULL)
 		topic_was_read(topic);
 	else
@@ -490,8 +513,9 @@ static void on_unregistered(int error, const redisReply *reply, void *user)
 			continue;
 		if (done)
 			set_registered(relay, topic_relay_link(topic), false);
+		/* Somebody came back; the channel may have gone with a connection. */
 		if (topic_interest(topic).subscribers > 0)
-			link_enter(relay, topic, LINK_WAITING);
+			listen_to(relay, topic);
 		else if (done)
 			stop_listening(relay, topic);
 		else

@@ -33,7 +33,7 @@ struct relay_link {
 	uint32_t interval_ms;       /* as registered */
 	int64_t waiting_since_ms;   /* monotonic; when it was last wanted anew */
 	int64_t ownerless_since_ms; /* monotonic; 0 while it has a living owner */
-	int64_t doubted_at_ms;      /* Redis's clock */
+	int64_t doubted_at_ms;      /* monotonic */
 	int64_t touched_at_ms;      /* monotonic; when its keys were extended */
 };
 

@@ -57,16 +57,35 @@ static void set_due(
 	clock_timer_start_in(&resource->due, delay_ms > 0 ? delay_ms : 0);
 }
 
+static void set_due_unless_deferred(
+	struct schedule *schedule, struct resource *resource, int64_t redis_ms)
+{
+	set_due(schedule, resource, redis_ms);
+	if (resource->due.due_ms < resource->not_before_ms)
+		clock_timer_start(&resource->due, resource->not_before_ms);
+}
+
 /* A quarter of the interval at least lies between a poll out of turn and the next. */
 static void set_due_in_turn(struct schedule *schedule, struct resource *resource)
 {
 	int64_t now_ms = membership_redis_ms(schedule->membership);
 	int64_t age_ms = clock_now_ms(schedule->clock) - resource->started_at_ms;
 
-	set_due(schedule, resource,
+	set_due_unless_deferred(schedule, resource,
 		phase_after(resource, now_ms - age_ms + resource->interval_ms / 4));
-	if (resource->due.due_ms < resource->not_before_ms)
-		clock_timer_start(&resource->due, resource->not_before_ms);
+}
+
+/* In Redis's time, for one whose interval is new or which is wanted anew. */
+static int64_t next_full_turn(
+	const struct schedule *schedule, const struct resource *resource)
+{
+	int64_t now_ms = membership_redis_ms(schedule->membership);
+	int64_t since_ms = clock_now_ms(schedule->clock) - resource->started_at_ms;
+	int64_t last_ms = resource->started_at_ms != 0 ? now_ms - since_ms
+						       : resource->checked_at_ms;
+	int64_t least_ms = last_ms + (int64_t)resource->interval_ms * 9 / 10;
+
+	return phase_after(resource, least_ms > now_ms ? least_ms : now_ms);
 }
 
 int64_t schedule_backoff_ms(const struct resource *resource, uint32_t failures,
@@ -370,13 +389,11 @@ static void set_first_due(
 	if (resource->checked_at_ms != 0 && overdue_ms > resource->interval_ms)
 		resource->confirm = true;
 	if (overdue_ms >= 0 || resource->whole || resource->moved)
-		set_due(schedule, resource, now_ms + spread_ms);
+		set_due_unless_deferred(schedule, resource, now_ms + spread_ms);
 	else
-		set_due(schedule, resource,
+		set_due_unless_deferred(schedule, resource,
 			phase_after(resource,
 				resource->checked_at_ms + resource->interval_ms / 4));
-	if (resource->due.due_ms < resource->not_before_ms)
-		clock_timer_start(&resource->due, resource->not_before_ms);
 }
 
 void schedule_claimed(
@@ -397,7 +414,7 @@ static bool asked_lately(const struct schedule *schedule, const struct resource 
 
 void schedule_reread(struct schedule *schedule, struct resource *resource)
 {
-	int64_t now_ms = membership_redis_ms(schedule->membership);
+	int64_t now_ms = membership_redis_ms(schedule->membership), turn_ms;
 
 	if (resource->busy) {
 		resource->refresh |= resource->whole;
@@ -409,19 +426,20 @@ void schedule_reread(struct schedule *schedule, struct resource *resource)
 		set_first_due(schedule, resource, 0);
 		return;
 	}
-	if (!clock_timer_running(&resource->due)) {
-		/* Viewers who come and go do not make it faster, stored or not. */
-		if (asked_lately(schedule, resource))
-			set_due_in_turn(schedule, resource);
-		else
-			set_first_due(schedule, resource, 0);
+	if (!clock_timer_running(&resource->due) && !asked_lately(schedule, resource)) {
+		set_first_due(schedule, resource, 0);
 		return;
 	}
-	/* A faster interval shows at once, a slower one after the next poll. */
-	if (resource->failures == 0 &&
-		phase_after(resource, now_ms) - now_ms <
-			resource->due.due_ms - clock_now_ms(schedule->clock))
-		set_due_in_turn(schedule, resource);
+	/*
+	 * A faster interval shows at once, a slower one after the next poll. Viewers who
+	 * come and go, or wish for this and that, do not make it faster, stored or not.
+	 */
+	turn_ms = next_full_turn(schedule, resource);
+	if (!clock_timer_running(&resource->due) ||
+		(resource->failures == 0 &&
+			turn_ms - now_ms <
+				resource->due.due_ms - clock_now_ms(schedule->clock)))
+		set_due_unless_deferred(schedule, resource, turn_ms);
 }
 
 void schedule_unwanted(struct schedule *schedule, struct resource *resource)
