@@ -32,7 +32,7 @@ struct diff {
 	size_t pair_capacity;
 	size_t begun[DOCUMENT_DEPTH_MAX]; /* the pairs begun, outermost first */
 	size_t depth;
-	int outcome; /* DIFF_LARGER or -ENOMEM end it; 0 goes on */
+	int outcome; /* DIFF_LARGER, DIFF_CUT or -ENOMEM end it; 0 goes on */
 };
 
 /* The bounds of an array's part that differs. */
@@ -457,6 +457,17 @@ static void compare_rows(struct diff *diff, uint32_t head, bool identity)
 	}
 }
 
+/*
+ * The elements that a narrowed array lacks are the same on both sides, and as many. So
+ * they would all be trimmed from the tail, but if they are compared with others: where
+ * those before them run out on one side, or by position.
+ */
+static bool depends_on_cut(const struct range *range, bool positional)
+{
+	return range->before_count != range->after_count &&
+		(positional || range->before_count == 0 || range->after_count == 0);
+}
+
 static void compare_arrays(struct diff *diff, uint32_t before, uint32_t after)
 {
 	bool positional = meaning_has(&diff->after, after, MEANING_POSITIONAL);
@@ -464,6 +475,11 @@ static void compare_arrays(struct diff *diff, uint32_t before, uint32_t after)
 	struct range range = trim_head(diff, before, after);
 	bool identity;
 
+	if (diff->after.document->cut == after + 1 &&
+		depends_on_cut(&range, positional)) {
+		diff->outcome = DIFF_CUT;
+		return;
+	}
 	if (rows_begin(rows, range.before_count, range.after_count)) {
 		fail(diff);
 		return;

@@ -19,7 +19,7 @@
  * array is compared by position.
  */
 struct diff_rules {
-	const char *identity;	   /* member that names a row; NULL: id, uuid, name */
+	const char *identity;      /* member that names a row; NULL: id, uuid, name */
 	const char *const *ignore; /* JSON pointers; a segment * matches any */
 	size_t ignore_count;
 };
@@ -31,9 +31,10 @@ struct diff_patch {
 };
 
 enum diff_outcome {
-	DIFF_PATCH = 0,	 /* @patch holds it */
-	DIFF_SAME = 1,	 /* equal in meaning, or only ignored parts differ */
+	DIFF_PATCH = 0,  /* @patch holds it */
+	DIFF_SAME = 1,   /* equal in meaning, or only ignored parts differ */
 	DIFF_LARGER = 2, /* a patch would be as large as the new document: send that */
+	DIFF_CUT = 3,    /* that depends on what document_narrow() has left out */
 };
 
 /**

@@ -61,6 +61,8 @@ struct document {
 	struct document_token *tokens; /* tokens[0] is the root */
 	uint32_t count;
 	uint32_t capacity;
+	uint32_t cut; /* 1 + index of an array that lacks its last elements, see
+			 document_narrow.h; 0: none */
 };
 
 /** Makes an empty document that document_scan() fills, again and again. */

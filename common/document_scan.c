@@ -1,4 +1,5 @@
 #include "common/document.h"
+#include "common/document_part.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -716,17 +717,33 @@ static inline place scan_next(struct scan *scan, place at)
 			  : scan_value(scan, at, NO_TWIN, model);
 }
 
-static bool scan_root(struct scan *scan, place at)
+/* A value and all it holds. */
+static place scan_tree(struct scan *scan, place at)
 {
+	uint32_t around = scan->depth;
+
 	at = skip_space(at, scan->end);
 	at = at < scan->end ? scan_value(scan, at, scan->like ? 0 : NO_TWIN, NO_MODEL)
 			    : ends_early(scan);
-	while (at && scan->depth > 0)
+	while (at && scan->depth > around)
 		at = scan_next(scan, at);
+	return at;
+}
+
+static bool scan_root(struct scan *scan, place at)
+{
+	at = scan_tree(scan, at);
 	if (!at)
 		return false;
 	at = skip_space(at, scan->end);
 	return at == scan->end || fail(scan, at, DOCUMENT_TRAILING_BYTES);
+}
+
+/* All but the levels, which would cost more than a short document does. */
+static void scan_init(struct scan *scan, struct document *document)
+{
+	memset(scan, 0, offsetof(struct scan, levels));
+	scan->document = document;
 }
 
 enum document_error document_scan(
@@ -741,13 +758,12 @@ enum document_error document_scan_like(struct document *document,
 	struct scan scan;
 	place at = (place)(length > 0 ? bytes : "");
 
-	/* All but the levels, which would cost more than a short document does. */
-	memset(&scan, 0, offsetof(struct scan, levels));
-	scan.document = document;
+	scan_init(&scan, document);
 	scan.like = like && like->count > 0 ? like : NULL;
 	document->bytes = (const char *)at;
 	document->length = length;
 	document->count = 0;
+	document->cut = 0;
 	scan.end = at + length;
 	if (length > DOCUMENT_BYTES_MAX)
 		fail(&scan, at, DOCUMENT_TOO_LARGE);
@@ -759,6 +775,24 @@ enum document_error document_scan_like(struct document *document,
 			*offset = (size_t)(scan.failed_at - at);
 	}
 	return scan.error;
+}
+
+bool document_reserve(struct document *document, size_t more)
+{
+	return reserve(document, more);
+}
+
+size_t document_scan_part(
+	struct document *document, size_t start, size_t end, uint32_t depth)
+{
+	struct scan scan;
+	place at = start_of(document) + start;
+
+	scan_init(&scan, document);
+	scan.end = start_of(document) + end;
+	scan.depth = depth;
+	at = scan_tree(&scan, at);
+	return at ? (size_t)(skip_space(at, scan.end) - start_of(document)) : 0;
 }
 
 bool document_utf8_valid(const char *bytes, size_t length)

@@ -591,6 +591,7 @@ static void take_body(struct commits *commits, struct resource *resource,
 		return;
 	}
 	answer->base = contents_take(&commits->contents, resource, &answer->base_length);
+	answer->judgement.base_judged = answer->base != NULL;
 	if (answer->base == NULL)
 		read_base(answer);
 	else

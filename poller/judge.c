@@ -1,6 +1,14 @@
 #include "poller/judge.h"
 
+#include "common/document_narrow.h"
+
 #include <stdio.h>
+
+/* Shorter bodies are scanned whole as fast. */
+#define NARROW_BYTES 4096
+/* Of the body: where more of it is to be scanned, that saves less than the search costs.
+ */
+#define NARROW_SHARE 4
 
 void judge_scratch_init(struct judge_scratch *scratch)
 {
@@ -33,28 +41,35 @@ static void judge_text(struct judgement *judgement)
 		"the body is neither JSON nor UTF-8 text");
 }
 
-static void compare(struct judgement *judgement, struct judge_scratch *scratch)
+/* False: the documents were too narrow. */
+static bool compare(struct judgement *judgement, struct judge_scratch *scratch)
 {
 	int r = diff_documents(
 		&judgement->patch, &scratch->before, &scratch->after, &judgement->rules);
 
-	if (r == DIFF_SAME)
-		judgement->outcome = JUDGE_SAME;
+	judgement->outcome = r == DIFF_SAME ? JUDGE_SAME : JUDGE_CHANGED;
 	/* No patch, or no memory for one: the content says it all. */
 	if (r != DIFF_PATCH)
 		judgement->patch.length = 0;
+	return r != DIFF_CUT;
 }
 
-void judge(struct judgement *judgement, struct judge_scratch *scratch)
+/* Mostly little has changed since the base was judged: then little is to be judged. */
+static bool judge_little(struct judgement *judgement, struct judge_scratch *scratch)
+{
+	return DOCUMENT_NARROW_PAYS && judgement->base_judged &&
+		judgement->length >= NARROW_BYTES &&
+		document_narrow(&scratch->before, judgement->base, judgement->base_length,
+			&scratch->after, judgement->body, judgement->length,
+			judgement->length / NARROW_SHARE) &&
+		compare(judgement, scratch);
+}
+
+static void judge_whole(struct judgement *judgement, struct judge_scratch *scratch)
 {
 	enum document_error error;
 	size_t offset = 0;
 
-	judgement->patch.length = 0;
-	if (!judgement->is_json) {
-		judge_text(judgement);
-		return;
-	}
 	error = document_scan(
 		&scratch->after, judgement->body, judgement->length, &offset);
 	if (error != DOCUMENT_OK) {
@@ -67,4 +82,13 @@ void judge(struct judgement *judgement, struct judge_scratch *scratch)
 		document_scan_like(&scratch->before, &scratch->after, judgement->base,
 			judgement->base_length, NULL) == DOCUMENT_OK)
 		compare(judgement, scratch);
+}
+
+void judge(struct judgement *judgement, struct judge_scratch *scratch)
+{
+	judgement->patch.length = 0;
+	if (!judgement->is_json)
+		judge_text(judgement);
+	else if (!judge_little(judgement, scratch))
+		judge_whole(judgement, scratch);
 }

@@ -31,6 +31,7 @@ struct judgement {
 	size_t length;
 	const char *base; /* the stored content, JSON too; NULL where there is none */
 	size_t base_length;
+	bool base_judged; /* the base was a body that became state, here */
 	struct diff_rules rules;
 
 	/* what is answered */

@@ -3,13 +3,13 @@
  *
  *     bench-diff BEFORE AFTER SECONDS
  *
- * Reads the two files and works on them in turns, as a poller does: scans the new body
- * and the one before, writes the patch; and, to compare with, copies the new body. After
- * that json-c parses it, on its own: it leaves the heap to be paged in again by whoever
- * comes next. Prints one line of JSON: medians of µs of CPU, and bytes.
+ * Reads the two files and works on them in turns, as a poller does: judges the new body,
+ * which changed since the one before was judged; and, to compare with, scans and copies
+ * it. After that json-c parses it, on its own: it leaves the heap to be paged in again by
+ * whoever comes next. Prints one line of JSON: medians of µs of CPU, and bytes.
  */
 
-#include "common/diff.h"
+#include "poller/judge.h"
 #include "tests/bench/tool.h"
 
 #include <json.h>
@@ -34,9 +34,8 @@ typedef double times_us[TURNS_MAX];
 struct bench {
 	struct text before;
 	struct text after;
-	struct document before_tape;
-	struct document after_tape;
-	struct diff_patch patch;
+	struct judgement judgement;
+	struct judge_scratch scratch;
 	char *copy;
 	struct json_tokener *tokener;
 	times_us us[STEP_COUNT];
@@ -66,14 +65,6 @@ static struct text read_file(const char *path)
 	return text;
 }
 
-static void scan(
-	struct document *document, const struct document *like, const struct text *text)
-{
-	if (document_scan_like(document, like, text->bytes, text->length, NULL) !=
-		DOCUMENT_OK)
-		tool_die("this is not JSON");
-}
-
 static void copy_body(struct bench *bench)
 {
 	memcpy(bench->copy, bench->after.bytes, bench->after.length);
@@ -82,16 +73,16 @@ static void copy_body(struct bench *bench)
 
 static void scan_body(struct bench *bench)
 {
-	scan(&bench->after_tape, NULL, &bench->after);
+	if (document_scan(&bench->scratch.after, bench->after.bytes, bench->after.length,
+		    NULL) != DOCUMENT_OK)
+		tool_die("this is not JSON");
 }
 
 /* All that a change costs. */
 static void make_patch(struct bench *bench)
 {
-	scan(&bench->after_tape, NULL, &bench->after);
-	scan(&bench->before_tape, &bench->after_tape, &bench->before);
-	if (diff_documents(&bench->patch, &bench->before_tape, &bench->after_tape,
-		    NULL) != DIFF_PATCH)
+	judge(&bench->judgement, &bench->scratch);
+	if (bench->judgement.patch.length == 0)
 		tool_die("there is no patch");
 }
 
@@ -158,6 +149,15 @@ int main(int argc, char **argv)
 	bench.before = read_file(argv[1]);
 	bench.after = read_file(argv[2]);
 	seconds = atof(argv[3]);
+	bench.judgement = (struct judgement){
+		.is_json = true,
+		.body = bench.after.bytes,
+		.length = bench.after.length,
+		.base = bench.before.bytes,
+		.base_length = bench.before.length,
+		.base_judged = true,
+	};
+	judge_scratch_init(&bench.scratch);
 	bench.copy = malloc(bench.after.length);
 	bench.tokener = json_tokener_new();
 	if (bench.copy == NULL || bench.tokener == NULL)
@@ -168,11 +168,10 @@ int main(int argc, char **argv)
 	       "\"json_c_us\":%.3f,\"body_bytes\":%zu,\"patch_bytes\":%zu}\n",
 		median_us(&bench, STEP_COPY), median_us(&bench, STEP_SCAN),
 		median_us(&bench, STEP_PATCH), median_us(&bench, STEP_JSON_C),
-		bench.after.length, bench.patch.length);
+		bench.after.length, bench.judgement.patch.length);
 	json_tokener_free(bench.tokener);
-	diff_patch_fini(&bench.patch);
-	document_fini(&bench.before_tape);
-	document_fini(&bench.after_tape);
+	diff_patch_fini(&bench.judgement.patch);
+	judge_scratch_fini(&bench.scratch);
 	free(bench.copy);
 	free(bench.before.bytes);
 	free(bench.after.bytes);

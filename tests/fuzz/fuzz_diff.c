@@ -1,13 +1,16 @@
 /*
  * Fuzzes the diff: the patch made of two documents, applied to the first, must give the
  * second, up to ignored parts. Also, what is scanned with the help of the other document
- * is judged the same and has the same tape. An input is one byte that chooses the rules,
- * a document, a NUL, another document.
+ * is judged the same and has the same tape; and what is scanned only where it differs
+ * from it is JSON and has the same patch. An input is one byte that chooses the rules, a
+ * document, a NUL, and another document or an edit of the first: where (two bytes), how
+ * many bytes go (one), which come.
  *
  * clang -fsanitize=fuzzer,address,undefined; see tests/fuzz/corpus/diff.
  */
 
 #include "common/diff.h"
+#include "common/document_narrow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -339,15 +342,79 @@ static void check_like(const struct document *document, enum document_error erro
 	document_fini(&helped);
 }
 
+static bool same_patch(const struct diff_patch *a, const struct diff_patch *b)
+{
+	return a->length == b->length &&
+		(a->length == 0 || memcmp(a->bytes, b->bytes, a->length) == 0);
+}
+
+/* @before without tokens is no JSON: then nothing is promised but that all ends well. */
+static void check_narrow(const struct document *before, const struct document *after,
+	const struct diff_rules *rules)
+{
+	struct diff_patch whole = {0}, narrow = {0};
+	struct document one, two;
+
+	document_init(&one);
+	document_init(&two);
+	if (document_narrow(&one, before->bytes, before->length, &two, after->bytes,
+		    after->length, SIZE_MAX) &&
+		before->count > 0) {
+		int outcome = diff_documents(&narrow, &one, &two, rules);
+
+		assert(after->count > 0);
+		assert(outcome == DIFF_CUT ||
+			outcome == diff_documents(&whole, before, after, rules));
+		assert(outcome == DIFF_CUT || same_patch(&whole, &narrow));
+	}
+	document_fini(&one);
+	document_fini(&two);
+	diff_patch_fini(&whole);
+	diff_patch_fini(&narrow);
+}
+
+/* Makes of @text, in new memory, what the @size bytes of @edit say. */
+static char *make_edited(
+	const char *text, size_t *length, const uint8_t *edit, size_t size)
+{
+	size_t start = (edit[0] | (size_t)edit[1] << 8) % (*length + 1);
+	size_t gone = edit[2] < *length - start ? edit[2] : *length - start;
+	size_t come = size - 3;
+	char *edited = malloc(*length - gone + come + 1);
+	char *at = mempcpy(edited, text, start);
+
+	at = mempcpy(at, edit + 3, come);
+	mempcpy(at, text + start + gone, *length - start - gone);
+	*length = *length - gone + come;
+	return edited;
+}
+
+static void check_texts(const char *one, size_t one_length, const char *two,
+	size_t two_length, const struct diff_rules *rules)
+{
+	enum document_error one_error, two_error;
+	struct document before, after;
+
+	document_init(&before);
+	document_init(&after);
+	one_error = document_scan(&before, one, one_length, NULL);
+	two_error = document_scan(&after, two, two_length, NULL);
+	check_like(&before, one_error, &after, one, one_length);
+	check_like(&after, two_error, &before, two, two_length);
+	check_narrow(&before, &after, rules);
+	if (!one_error && !two_error)
+		check_diff(&before, &after, rules);
+	document_fini(&before);
+	document_fini(&after);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const ignore[] = {"/*/t", "/t", "/r/0", "/r/*/s", "/a/0/t"};
 	const uint8_t *middle = size ? memchr(data + 1, 0, size - 1) : NULL;
-	const char *one = (const char *)data + 1, *two;
-	enum document_error one_error, two_error;
-	size_t one_length, two_length;
-	struct document before, after;
+	const char *one = (const char *)data + 1;
 	struct diff_rules rules = {0};
+	size_t one_length, two_length;
 
 	if (!middle)
 		return 0;
@@ -357,18 +424,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rules.ignore = ignore;
 		rules.ignore_count = sizeof(ignore) / sizeof(*ignore);
 	}
-	document_init(&before);
-	document_init(&after);
-	two = (const char *)middle + 1;
 	one_length = (size_t)(middle - data) - 1;
 	two_length = size - one_length - 2;
-	one_error = document_scan(&before, one, one_length, NULL);
-	two_error = document_scan(&after, two, two_length, NULL);
-	check_like(&before, one_error, &after, one, one_length);
-	check_like(&after, two_error, &before, two, two_length);
-	if (!one_error && !two_error)
-		check_diff(&before, &after, &rules);
-	document_fini(&before);
-	document_fini(&after);
+	if (!(data[0] & 4)) {
+		check_texts(
+			one, one_length, (const char *)middle + 1, two_length, &rules);
+	} else if (two_length >= 3) {
+		size_t length = one_length;
+		char *edited = make_edited(one, &length, middle + 1, two_length);
+
+		check_texts(one, one_length, edited, length, &rules);
+		free(edited);
+	}
 	return 0;
 }

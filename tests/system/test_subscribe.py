@@ -381,6 +381,38 @@ def test_large_content_arrives_whole_and_changes_do(small_fleet):
     run(test())
 
 
+def test_each_small_change_of_large_content_is_one_small_patch(small_fleet):
+    """From the second on they are looked for only where the bodies differ."""
+    rows = [{"id": n, "text": "abcdefghij" * 20} for n in range(2000)]
+    steps = [
+        lambda: rows[1000].update(text="changed"),
+        lambda: rows[1999].update(text="changed, too"),
+        lambda: rows.insert(500, {"id": 5000}),
+        lambda: rows.pop(700),
+        lambda: rows[0].update(text="\u00e9", more=[1, {"a": None}]),
+        lambda: rows[0]["more"][1].update(a="}],["),
+    ]
+    small_fleet.upstream.set("/big", {"rows": rows})
+
+    async def test():
+        async with small_fleet.client() as client:
+            await client.subscribe("/big", mode="patch")
+            await client.content("/big", lambda c: c == {"rows": rows})
+            for change in steps:
+                told = len(client.frames)
+                change()
+                small_fleet.upstream.set("/big", {"rows": rows})
+                await client.content("/big", lambda c: c == {"rows": rows})
+                assert not any("content" in frame for frame in client.frames[told:])
+                assert all(len(text) < 500 for text in client.texts[told:])
+            broken = json.dumps({"rows": rows}).replace('"id": 900,', '"id": 0900,')
+            small_fleet.upstream.set("/big", broken)
+            frame = await client.frame(lambda f: f.get("state") == "stale")
+            assert "bad number at byte" in frame["error"]["message"]
+
+    run(test())
+
+
 def test_the_upstream_is_asked_whether_anything_changed(small_fleet):
     small_fleet.upstream.set("/nodes", {"n": 1}, etag=True)
 

@@ -2,10 +2,12 @@
  * Makes patches for property_diff.py: reads, until the end of standard input, strings
  * (length in 32 bits, little endian, then the bytes): identity (empty: the usual ones),
  * number of ignored pointers as one byte and these, before, after. Answers each with one
- * byte (P patch, S same, L larger, E error) and the patch as such a string.
+ * byte (P patch, S same, L larger, E error, or not the same where little is scanned) and
+ * the patch as such a string.
  */
 
 #include "common/diff.h"
+#include "common/document_narrow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +47,33 @@ static void answer(char outcome, const struct diff_patch *patch)
 		fwrite(patch->bytes, 1, length, stdout);
 }
 
+/* Whether the patch is the same where the documents are scanned only where they differ.
+ */
+static bool same_narrowed(const struct diff_patch *patch, int outcome,
+	const struct string texts[2], const struct diff_rules *rules)
+{
+	struct diff_patch narrow_patch = {0};
+	struct document before, after;
+	bool same = true;
+
+	document_init(&before);
+	document_init(&after);
+	if (document_narrow(&before, texts[0].bytes, texts[0].length, &after,
+		    texts[1].bytes, texts[1].length, SIZE_MAX)) {
+		int narrow = diff_documents(&narrow_patch, &before, &after, rules);
+
+		same = narrow == DIFF_CUT ||
+			(narrow == outcome && narrow_patch.length == patch->length &&
+				(patch->length == 0 ||
+					memcmp(narrow_patch.bytes, patch->bytes,
+						patch->length) == 0));
+	}
+	document_fini(&before);
+	document_fini(&after);
+	diff_patch_fini(&narrow_patch);
+	return same;
+}
+
 static char make_diff(struct diff_patch *patch, struct document documents[2],
 	const struct string texts[2], const struct diff_rules *rules)
 {
@@ -57,7 +86,9 @@ static char make_diff(struct diff_patch *patch, struct document documents[2],
 			texts[0].length, NULL))
 		return 'E';
 	outcome = diff_documents(patch, &documents[0], &documents[1], rules);
-	return outcome < 0 ? 'E' : outcomes[outcome];
+	return outcome < 0 || !same_narrowed(patch, outcome, texts, rules)
+		? 'E'
+		: outcomes[outcome];
 }
 
 int main(void)

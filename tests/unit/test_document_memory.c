@@ -4,6 +4,7 @@
  */
 
 #include "common/diff.h"
+#include "common/document_narrow.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -115,6 +116,38 @@ static void a_scan_with_help_without_memory_says_so_and_can_be_repeated(void **s
 	free(texts[1]);
 }
 
+/* Where one part finds no memory a larger one may find it, so either answer will do. */
+static void two_texts_that_found_no_memory_can_be_narrowed_again(void **state)
+{
+	char *texts[] = {long_text(200, 0), long_text(200, 0)};
+	size_t length = strlen(texts[0]);
+	struct document before, after;
+
+	(void)state;
+	texts[1][length - 3]++;
+	for (int allocations = 0; allocations < 5; allocations++) {
+		document_init(&before);
+		document_init(&after);
+		left = allocations;
+		document_narrow(&before, texts[0], length, &after, texts[1], length, 100);
+		left = -1;
+		assert_true(document_narrow(
+			&before, texts[0], length, &after, texts[1], length, 100));
+		document_fini(&before);
+		document_fini(&after);
+	}
+	left = 0;
+	document_init(&before);
+	document_init(&after);
+	assert_false(document_narrow(
+		&before, texts[0], length, &after, texts[1], length, 100));
+	left = -1;
+	document_fini(&before);
+	document_fini(&after);
+	free(texts[0]);
+	free(texts[1]);
+}
+
 static void a_diff_without_memory_says_so_and_can_be_repeated(void **state)
 {
 	static const char *const ignore[] = {"/last/0", "/*/*/t"};
@@ -159,6 +192,7 @@ int main(void)
 		cmocka_unit_test(a_scan_without_memory_says_so_and_can_be_repeated),
 		cmocka_unit_test(
 			a_scan_with_help_without_memory_says_so_and_can_be_repeated),
+		cmocka_unit_test(two_texts_that_found_no_memory_can_be_narrowed_again),
 		cmocka_unit_test(a_diff_without_memory_says_so_and_can_be_repeated),
 	};
 
