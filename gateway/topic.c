@@ -1003,22 +1003,21 @@ static void set_raw_provider(struct topic *topic, const char *name)
 	topic->raw_provider = xstrdup(name);
 }
 
-/* They hold nothing of what the address means now. */
+/* To a topic without any. They hold nothing of what the address means now. */
 static void move_subscriptions(struct topic *from, struct topic *to)
 {
-	list_each (link, &from->subscriptions) {
-		struct subscription *subscription =
-			container_of(link, struct subscription, in_topic);
-
-		list_remove(link);
-		list_append(&to->subscriptions, link);
-		subscription->topic = to;
-		subscription_again(subscription);
-	}
+	to->subscriptions = from->subscriptions;
 	to->subscription_count = from->subscription_count;
+	to->subscription_capacity = from->subscription_capacity;
 	to->visible_count = from->visible_count;
+	from->subscriptions = NULL;
 	from->subscription_count = 0;
+	from->subscription_capacity = 0;
 	from->visible_count = 0;
+	for (uint32_t place = 0; place < to->subscription_count; place++) {
+		to->subscriptions[place]->topic = to;
+		subscription_again(to->subscriptions[place]);
+	}
 	grant_again(to);
 }
 
