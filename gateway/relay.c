@@ -792,7 +792,7 @@ static void take_check(
 {
 	uint64_t held = topic_revision(topic);
 	/* Redis has forgotten what we hold: registering again makes it a floor. */
-	bool forgotten = check->revision < held && check->floor < topic_version(topic);
+	bool forgotten = check->revision < held && check->floor < held;
 
 	if (check->revision > held)
 		metrics_add(relay->metrics, METRIC_RESYNCS, 1);
@@ -1029,8 +1029,8 @@ static void drop_interest(struct relay *relay, const redisReply *addresses)
 		struct bytes address = reply_bytes(addresses, i);
 
 		if (address.start != NULL &&
-			topic_find_fed(relay->topics, address.start,
-				address.length) == NULL)
+			topic_find_fed(relay->topics, address.start, address.length) ==
+				NULL)
 			redis_args_add(&args, address.start, address.length);
 	}
 	if (args.count > 1)

@@ -16,13 +16,13 @@ local now = now_ms()
 local answer = {'ok'}
 local bytes = 0
 
--- Redis has forgotten versions that the fleet has seen: the next one must be above them.
-local function keep_floor(address, version, floor, held)
-	if tonumber(held) <= math.max(tonumber(version), tonumber(floor)) then
-		return false
+-- Redis has forgotten what the fleet has seen: the next revision must be above it.
+local function keep_floor(address, stored, floor, held)
+	if tonumber(held) <= math.max(tonumber(stored), tonumber(floor)) then
+		return floor
 	end
 	redis.call('HSET', key.resource .. address, 'floor', held)
-	return true
+	return held
 end
 
 for i = 2, #ARGV, 5 do
@@ -35,7 +35,9 @@ for i = 2, #ARGV, 5 do
 	local stored = redis.call('HMGET', key.resource .. address, 'revision', 'version',
 		'state', 'type', 'checked_at', 'interval_ms', 'error', 'floor')
 	local revision = stored[1] or '0'
-	local raised = keep_floor(address, stored[2] or '0', stored[8] or '0', ARGV[i + 3])
+	local floor = stored[8] or '0'
+	local raised = keep_floor(address, stored[2] or '0', floor, ARGV[i + 3])
+	raised = keep_floor(address, revision, raised, ARGV[i + 4]) ~= floor
 	redis.call('EXPIRE', key.resource .. address, TTL)
 
 	local owner = redis.call('GET', key.lock .. address)

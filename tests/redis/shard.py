@@ -120,9 +120,12 @@ class Shard:
 
     # ---- resources ----
 
-    def interest(self, gateway, *addresses, held=0, subscribers=1, interval_ms=0):
-        """@held is both the version and the revision that the gateway holds."""
-        args = [w for a in addresses for w in (a, subscribers, interval_ms, held, held)]
+    def interest(
+        self, gateway, *addresses, held=0, version=None, subscribers=1, interval_ms=0
+    ):
+        """@held is the revision that the gateway holds, and the version if none is given."""
+        share = (subscribers, interval_ms, held if version is None else version, held)
+        args = [word for address in addresses for word in (address, *share)]
         return self.run("interest", gateway, *args)
 
     def claim(self, session, *addresses, may_bury=False, content=False):

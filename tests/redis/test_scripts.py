@@ -717,9 +717,21 @@ def test_a_held_revision_above_the_stored_one_becomes_the_floor(shard):
 
 def test_a_held_revision_that_is_stored_is_no_floor(shard):
     shard.own("p", "/a")
-    revision, _ = shard.committed("p", "/a", content="1")
+    revision, version = shard.committed("p", "/a", content="1")
     shard.interest("g", "/a", held=revision)
+    revision, _ = shard.committed("p", "/a", revision, state="stale")
+    shard.interest("g", "/a", held=revision, version=version)
     assert "floor" not in shard.resource("/a")
+
+
+def test_a_state_that_redis_has_lost_is_passed_by_what_comes_next(shard):
+    shard.own("p", "/a")
+    revision, version = shard.committed("p", "/a", content="1")
+    lost = shard.now_ms() * 1000 + HOUR_US
+    shard.interest("g", "/a", held=lost, version=version)
+    assert shard.resource("/a")["floor"] == str(lost)
+    assert shard.commit("p", "/a", revision, state="stale")[0] == "behind"
+    assert shard.committed("p", "/a", revision, content="2") == (lost + 1, lost + 1)
 
 
 def test_an_answer_that_has_grown_to_1_mib_leaves_later_contents_out(shard):
