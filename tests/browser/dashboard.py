@@ -55,6 +55,13 @@ class Visitor:
             .map((row) => row.firstChild.textContent)"""
         )
 
+    def await_names(self, names):
+        """Waits until the rows are these."""
+        end = time.monotonic() + DEADLINE
+        while (seen := self.names()) != names:
+            assert time.monotonic() < end, f"{seen}, not {names}"
+            time.sleep(0.02)
+
     def row(self, name):
         """The middle of the row with @name in its first column: x, y."""
         return self.until(

@@ -94,6 +94,7 @@ def test_an_owner_that_takes_over_tells_its_own_interval(start_fleet):
         async with fleet.client() as client:
             await subscribe(client)
             await is_told(client, 2)
+            await client.content(URI)
             fleet.pollers[0].kill()
             fleet.poller_options[fleet.poller_options.index("--interval") + 1] = "1"
             fleet.new_poller()
