@@ -18,15 +18,14 @@ struct websocket;
 struct connection {
 	struct list in_server;
 	struct server *server;
-	struct lws *wsi; /* NULL until libwebsockets has taken it */
+	struct lws *wsi;             /* NULL until libwebsockets has taken it */
+	struct peer *peer;           /* that it counts for */
+	struct websocket *websocket; /* from the handshake until it is closed */
 	int fd;
 	struct network_address client;
-	struct peer *peer;  /* that it counts for */
 	bool single;        /* see client.h */
 	bool authenticated; /* likewise */
 	bool failed;        /* libwebsockets did not take it */
-	struct websocket
-		*websocket; /* while its handshake is done and it is not closed */
 };
 
 /**
