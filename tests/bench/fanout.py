@@ -10,6 +10,7 @@ awake while messages come, so that no server pays for waking them.
 
 import itertools
 import os
+import random
 import socket
 import statistics
 import sys
@@ -107,28 +108,28 @@ class Side:
         self.delay = result["last_client_delay"]
 
 
-def run_round(stage, settings, report, clients, size):
+def run_round(stage, settings, report, clients, size, number):
     """With new processes; what became of each side."""
-    sides = [
-        Side(stage, name, kind, clients, size)
-        for name, kind in chosen(settings).items()
-    ]
+    order = list(chosen(settings).items())
+    # Another one in every round: who comes after a heavy one finds the caches cold.
+    random.Random(number).shuffle(order)
+    sides = {name: Side(stage, name, kind, clients, size) for name, kind in order}
     changes = max(1, settings["deliveries"] // clients)
-    # Always in this order, each after as long a rest: after one, TCP acknowledges every
-    # packet at once, and on loopback that is the sender's CPU.
+    # In a round always the same, each after as long a rest: after one, TCP acknowledges
+    # every packet at once, and on loopback that is the sender's CPU.
     for _ in range(settings["passes"]):
-        for side in sides:
+        for side in sides.values():
             side.run_pass(changes)
-    for side in sides:
+    for side in sides.values():
         side.end(stage, report)
-    return sides
+    return [sides[name] for name in chosen(settings)]
 
 
 def measure_deliveries(stage, settings, report, clients, size):
     label = f"{clients} clients, {size} B"
     rounds = [
-        run_round(stage, settings, report, clients, size)
-        for _ in range(settings["rounds"])
+        run_round(stage, settings, report, clients, size, number)
+        for number in range(settings["rounds"])
     ]
     floors = [sides[0] for sides in rounds]
     for place in range(len(rounds[0])):
