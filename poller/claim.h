@@ -44,7 +44,7 @@ void claim_free(struct claim *claim);
  */
 void claim_reload(struct claim *claim, const struct catalog *catalog);
 
-/* What main passes on. */
+/* What the engine passes on. */
 void claim_on_up(struct claim *claim);
 void claim_on_entered(struct claim *claim);
 void claim_on_lost(struct claim *claim);
