@@ -1,7 +1,7 @@
 """Writes docs/benchmarks.md and its plots from the last results of every benchmark.
 
 Results are kept as JSON in the build directory, so that one benchmark can be measured
-again without the others.
+again without the others. What was never measured there stands in the page as before.
 """
 
 import datetime
@@ -95,10 +95,20 @@ def section(name, what, result):
     yield ""
 
 
+def standing_sections(page):
+    """By name, as the page has them."""
+    texts = page.read_text().split("\n## ")[1:] if page.exists() else []
+    return {text.partition(":")[0]: "## " + text.rstrip() + "\n" for text in texts}
+
+
 def write(names):
+    page = DOCS / "benchmarks.md"
+    standing = standing_sections(page)
     lines = [HEAD]
     for name, what in names.items():
         path = RESULTS / f"{name}.json"
         if path.exists():
             lines += section(name, what, json.loads(path.read_text()))
-    (DOCS / "benchmarks.md").write_text("\n".join(lines).rstrip() + "\n")
+        elif name in standing:
+            lines.append(standing[name])
+    page.write_text("\n".join(lines).rstrip() + "\n")
