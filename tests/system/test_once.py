@@ -180,7 +180,8 @@ def test_the_shortest_interval_asked_for_counts(start_fleet):
             await until(
                 lambda: fleet.upstream.count("/nodes", since=since) >= 4, "faster polls"
             )
-            assert time.monotonic() - since < 4.8
+            # Four of the slow one's would take 15 s at the least.
+            assert time.monotonic() - since < 10
             await fast.unsubscribe("/nodes")
             # The slow one's interval is back: at most a poll that was already due.
             since = time.monotonic() + 1.1
