@@ -410,8 +410,9 @@ void schedule_reread(struct schedule *schedule, struct resource *resource)
 		return;
 	}
 	/*
-	 * A faster interval shows at once, a slower one after the next poll. Viewers who
-	 * come and go, or wish for this and that, do not make it faster, stored or not.
+	 * A faster interval shows within two of it, a slower one after the next poll.
+	 * Viewers who come and go, or wish for this and that, do not make it faster,
+	 * stored or not.
 	 */
 	turn_ms = next_full_turn(schedule, resource);
 	if (!clock_timer_running(&resource->due) ||

@@ -16,7 +16,8 @@ local now = now_ms()
 local answer = {'ok'}
 local bytes = 0
 
--- Redis has forgotten what the fleet has seen: the next revision must be above it.
+-- Redis has forgotten what the fleet has seen: the next revision must be above it. Answers
+-- the floor that holds.
 local function keep_floor(address, stored, floor, held)
 	if tonumber(held) <= math.max(tonumber(stored), tonumber(floor)) then
 		return floor
@@ -36,8 +37,8 @@ for i = 2, #ARGV, 5 do
 		'state', 'type', 'checked_at', 'interval_ms', 'error', 'floor')
 	local revision = stored[1] or '0'
 	local floor = stored[8] or '0'
-	local raised = keep_floor(address, stored[2] or '0', floor, ARGV[i + 3])
-	raised = keep_floor(address, revision, raised, ARGV[i + 4]) ~= floor
+	local kept = keep_floor(address, stored[2] or '0', floor, ARGV[i + 3])
+	kept = keep_floor(address, revision, kept, ARGV[i + 4])
 	redis.call('EXPIRE', key.resource .. address, TTL)
 
 	local owner = redis.call('GET', key.lock .. address)
@@ -47,7 +48,7 @@ for i = 2, #ARGV, 5 do
 	end
 	local ends = owner and lease_end('poller', owner) or 0
 	if ends > 0 then
-		if before ~= share or raised then
+		if before ~= share or kept ~= floor then
 			tell(owner, 'wanted ' .. address)
 		end
 	elseif redis.call('SADD', key.unclaimed, address) == 1 then

@@ -59,6 +59,14 @@ static void ask(struct judgement *judgement, struct judge_scratch *scratch,
 	judge(judgement, scratch);
 }
 
+static void assert_judged_alike(const struct judgement *a, const struct judgement *b)
+{
+	assert_int_equal(a->outcome, b->outcome);
+	assert_int_equal(a->patch.length, b->patch.length);
+	if (a->patch.length > 0)
+		assert_memory_equal(a->patch.bytes, b->patch.bytes, a->patch.length);
+}
+
 static void a_body_is_judged_alike_whether_its_base_was_or_not(void **state)
 {
 	static const struct {
@@ -101,12 +109,9 @@ static void a_body_is_judged_alike_whether_its_base_was_or_not(void **state)
 		ask(&little, &scratch, &base, &body, true);
 		if (all.outcome != edits[i].outcome)
 			fail_msg("edit %zu is judged %d", i, all.outcome);
-		assert_int_equal(little.outcome, all.outcome);
-		assert_int_equal(little.patch.length, all.patch.length);
+		assert_judged_alike(&little, &all);
 		if (all.outcome == JUDGE_CHANGED) {
 			assert_true(all.patch.length > 0);
-			assert_memory_equal(
-				little.patch.bytes, all.patch.bytes, all.patch.length);
 		} else if (all.outcome == JUDGE_WRONG) {
 			assert_string_equal(little.message, all.message);
 		}
@@ -155,8 +160,7 @@ static void what_cannot_be_told_from_little_is_told_from_all(void **state)
 	ask(&all, &scratch, &base, &body, false);
 	ask(&little, &scratch, &base, &body, true);
 	assert_int_equal(little.outcome, JUDGE_CHANGED);
-	assert_int_equal(little.patch.length, all.patch.length);
-	assert_memory_equal(little.patch.bytes, all.patch.bytes, all.patch.length);
+	assert_judged_alike(&little, &all);
 	assert_true(scratch.after.count > 10 * ROWS);
 	diff_patch_fini(&all.patch);
 	diff_patch_fini(&little.patch);
