@@ -8,6 +8,11 @@ static bool is_blank(char byte)
 	return byte == ' ' || byte == '\t';
 }
 
+struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){text, text != NULL ? strlen(text) : 0};
+}
+
 bool bytes_are(struct bytes bytes, const char *text)
 {
 	return bytes.length == strlen(text) &&

@@ -12,6 +12,9 @@ struct bytes {
 	size_t length;
 };
 
+/** All of @text, which may be NULL. */
+struct bytes bytes_of(const char *text);
+
 /** Whether @bytes are exactly @text. */
 bool bytes_are(struct bytes bytes, const char *text);
 

@@ -636,11 +636,6 @@ enum resource_state topic_stored_state(const struct topic *topic)
 	return topic->stored_state;
 }
 
-static struct bytes bytes_of(const char *text)
-{
-	return (struct bytes){text, text != NULL ? strlen(text) : 0};
-}
-
 struct bytes topic_error(const struct topic *topic)
 {
 	return topic->doubt != NULL ? bytes_of(topic->doubt_error)

@@ -416,6 +416,13 @@ static void a_command_larger_than_any_buffer_goes_out(void **state)
 
 /* ---- names ---- */
 
+static void name_stands_for(const char *first, const char *second)
+{
+	names.addresses[0] = first;
+	names.addresses[1] = second;
+	names.addresses[2] = NULL;
+}
+
 static void link_to_name(struct world *world)
 {
 	char url[64];
@@ -492,9 +499,7 @@ static void of_several_addresses_one_that_answers_is_found(void **state)
 	struct world *world = world_new(NULL);
 
 	(void)state;
-	names.addresses[0] = "127.0.0.2"; /* nothing listens there */
-	names.addresses[1] = "127.0.0.1";
-	names.addresses[2] = NULL;
+	name_stands_for("127.0.0.2", "127.0.0.1"); /* nothing listens on the first */
 	link_to_name(world);
 	wait_for(world, world->ups == 1);
 	assert_int_equal(world->downs, 1);
@@ -506,9 +511,7 @@ static void a_redis_that_listens_on_ipv4_alone_is_found_at_once(void **state)
 	struct world *world = world_new(NULL);
 
 	(void)state;
-	names.addresses[0] = "::1";
-	names.addresses[1] = "127.0.0.1";
-	names.addresses[2] = NULL;
+	name_stands_for("::1", "127.0.0.1");
 	link_to_name(world);
 	wait_for(world, world->ups == 1);
 	assert_int_equal(world->downs, 0);
@@ -526,9 +529,7 @@ static void an_address_that_is_silent_does_not_hide_the_next(void **state)
 	inet_pton(AF_INET, "127.0.0.2", &silent.sin_addr);
 	assert_int_equal(bind(fd, (struct sockaddr *)&silent, sizeof(silent)), 0);
 	assert_int_equal(listen(fd, 10), 0);
-	names.addresses[0] = "127.0.0.2";
-	names.addresses[1] = "127.0.0.1";
-	names.addresses[2] = NULL;
+	name_stands_for("127.0.0.2", "127.0.0.1");
 	link_to_name(world);
 	wait_for(world, world->ups == 1);
 	assert_int_equal(world->downs, 1);

@@ -235,11 +235,6 @@ static void say(struct fixture *fixture, const char *name, const struct change *
 	pass(fixture, 0);
 }
 
-static struct bytes bytes_of(const char *text)
-{
-	return (struct bytes){text, text != NULL ? strlen(text) : 0};
-}
-
 static void answer(
 	struct fixture *fixture, const char *name, uint64_t revision, const char *content)
 {

@@ -30,11 +30,6 @@ static void assert_frame(struct frame *frame, const char *want)
 	frame_release(frame);
 }
 
-static struct bytes bytes_of(const char *text)
-{
-	return (struct bytes){text, strlen(text)};
-}
-
 static void a_subscribe_is_read_with_all_its_members(void **state)
 {
 	struct reading reading;
